@@ -1,0 +1,84 @@
+"""Trained models on disk: weights in half precision beside a card that says where they come from."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from core.tokens import ASSETS, Tokenizer, TokenizerError, load_tokenizer
+from core.transformer import Config, Transformer
+
+CARD_KEYS = frozenset(
+    {"name", "config", "seeds", "data_version", "steps", "tokens", "seconds"} | {"parameters", "command", "metrics"}
+)
+
+
+class CheckpointError(Exception):
+    """A file of a model is missing or damaged; the message names it and the command that restores it."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with the tokenizer it was trained with and the card of its training run."""
+
+    name: str
+    network: Transformer
+    tokenizer: Tokenizer
+    card: Mapping[str, Any]
+
+
+def save(network: Transformer, card: Mapping[str, Any], directory: Path) -> None:
+    """Write weights.safetensors (half precision) and card.json; ValueError when the card lacks a key."""
+    if missing := CARD_KEYS - card.keys():
+        raise ValueError(f"the card lacks {', '.join(sorted(missing))}")
+    directory.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(weights, directory / "weights.safetensors")
+    text = json.dumps(dict(card), ensure_ascii=False, indent=2)
+    (directory / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load(name: str = "translator", *, assets: Path = ASSETS) -> Model:
+    """The model in assets/models/NAME, in single precision and ready to evaluate; raises CheckpointError."""
+    directory = assets / "models" / name
+    card = _read_card(directory / "card.json", name)
+    network = _read_network(directory / "weights.safetensors", card, name)
+    return Model(name=name, network=network, tokenizer=_read_tokenizer(assets / "tokenizer.json"), card=card)
+
+
+def _read_card(path: Path, name: str) -> dict[str, Any]:
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _broken(path, name, error) from error
+    if not isinstance(card, dict) or not card.keys() >= CARD_KEYS:
+        raise _broken(path, name, "it is not the card of a model")
+    return card
+
+
+def _read_network(path: Path, card: Mapping[str, Any], name: str) -> Transformer:
+    try:
+        weights = {key: tensor.float() for key, tensor in load_file(path).items()}
+        with torch.random.fork_rng(devices=[]):
+            network = Transformer(Config(**card["config"]))
+        network.load_state_dict(weights)
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError, RuntimeError) as error:
+        raise _broken(path, name, error) from error
+    return network.eval()
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return load_tokenizer(path)
+    except TokenizerError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _broken(path: Path, name: str, reason: object) -> CheckpointError:
+    problem = "is damaged" if path.exists() else "is missing"
+    return CheckpointError(f"{path} {problem} ({reason}). Restore it with: python -m core train {name}")

@@ -1,0 +1,130 @@
+"""What trained twins are compared in: their cost, what their first scores are made of, what order is to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from threading import Lock
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray as Array
+from torch import Tensor
+
+from core.checkpoint import Model
+from core.decoding import greedy
+from core.experiments.positions import equivariance_errors
+from core.hooks import listen
+from core.measures.cost import config_start, milliseconds, multiply_adds, peak_bytes, weight_bytes
+from core.measures.decomposition import ScoreParts
+from core.run import Run
+from core.tokens import Token
+from core.transformer import Transformer
+
+_one_at_a_time = Lock()  # PyTorch's profiler, which weighs the memory, serves one thread
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One pass over a sentence and its translation; `working_bytes` is the most that was held besides the weights."""
+
+    parameters: int
+    multiply_adds: int
+    milliseconds: float
+    weight_bytes: int
+    working_bytes: int
+
+
+def race(networks: Mapping[str, Transformer], source: int, target: int, rounds: int = 25) -> dict[str, Cost]:
+    """The cost of each network for the same numbers of tokens, read and written.
+
+    They take turns, and the shortest time of each counts: other work on the machine only ever makes a pass longer.
+    """
+    work = {name: _Pass(network, source, target) for name, network in networks.items()}
+    with _one_at_a_time:
+        working = {name: peak_bytes(each) for name, each in work.items()}
+        times = [{name: milliseconds(each, 1) for name, each in work.items()} for _ in range(rounds)]
+    return {
+        name: Cost(
+            parameters=sum(weight.numel() for weight in network.parameters()),
+            multiply_adds=multiply_adds(network.config, source, target).total,
+            milliseconds=min(turn[name] for turn in times),
+            weight_bytes=weight_bytes(network),
+            working_bytes=working[name],
+        )
+        for name, network in networks.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One pass of a network over so many tokens; which tokens makes no difference."""
+
+    network: Transformer
+    source: int
+    target: int
+
+    @torch.inference_mode()
+    def __call__(self) -> None:
+        token = config_start(self.network.config)
+        self.network(*(torch.full((1, length), token) for length in (self.source, self.target)))
+
+
+def variance_shares(parts: ScoreParts, head: int) -> dict[str, float]:
+    """The share of each part in how one head's scores differ along a row; shares sum to 1, and may be negative.
+
+    A share is Cov(part, total) / Var(total), both centred in each row: a softmax does not see what is added to a whole
+    row. Where no row of the total varies, all shares are 0.
+    """
+    names = [part.name for part in fields(parts)]
+    total = centred(parts.total[head])
+    variance = float((total * total).sum())
+    covariances = {name: float((centred(getattr(parts, name)[head]) * total).sum()) for name in names}
+    return {name: each / variance if variance else 0.0 for name, each in covariances.items()}
+
+
+def centred(scores: Float[Array, "query key"]) -> Float[Array, "query key"]:
+    """Scores without the mean of their row."""
+    return np.asarray(scores - scores.mean(-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Reordered:
+    """A sentence read in another order: its translation, and how far each token's state moved in the encoder.
+
+    `moved` are the largest entries of f(PX) − P f(X), in the new order.
+    """
+
+    translation: str
+    moved: list[float]
+
+
+@torch.inference_mode()
+def reorder(model: Model, run: Run, order: Sequence[int]) -> Reordered:
+    """Let the model that made `run` read the same source tokens in another order."""
+    network, tokenizer = model.network, model.tokenizer
+    ids = ids_of(run.source_tokens)[:, list(order)]
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    memory = network.encode(ids, mask)
+    written = greedy(network, memory, mask, start=tokenizer.start_id, end=tokenizer.end_id)[0]
+    moved = equivariance_errors(run.encoder.final_norm.output, memory[0], order)
+    return Reordered(tokenizer.decode([each for each in written if each != tokenizer.end_id]), moved.tolist())
+
+
+@torch.inference_mode()
+def reorder_target(model: Model, run: Run, order: Sequence[int]) -> list[float]:
+    """How far each state moves in the decoder when it reads the same target tokens in another order."""
+    memory = run.encoder.final_norm.output[None]
+    path = "decoder.final_norm.output"
+    captured: dict[str, Tensor] = {}
+    with listen(captured.__setitem__, paths=frozenset([path])):
+        mask = torch.ones(1, memory.shape[1], dtype=torch.bool)
+        model.network.decode(ids_of(run.target_tokens)[:, list(order)], memory, mask)
+    moved: list[float] = equivariance_errors(run.decoder.final_norm.output, captured[path][0], order).tolist()
+    return moved
+
+
+def ids_of(tokens: Sequence[Token]) -> Int[Tensor, "1 position"]:
+    """Token numbers as a batch of one."""
+    return torch.tensor([[token.id for token in tokens]])

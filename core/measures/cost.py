@@ -1,0 +1,142 @@
+"""What a model costs: weights counted, products counted by formula, time and memory measured."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from core.transformer import Config, Transformer
+
+
+def parameters(network: nn.Module) -> dict[str, int]:
+    """Weights of each part by its path; a weight that several parts share counts once, where it is first met."""
+    return {
+        name: count
+        for name, part in network.named_children()
+        if (count := sum(weight.numel() for weight in part.parameters()))
+    }
+
+
+@dataclass(frozen=True)
+class MultiplyAdds:
+    """Multiplications, each with its addition, of one pass over a sentence pair; two floating-point operations each.
+
+    `attention_scores` and `attention_values` are the only terms that grow with the square of the length. Norms,
+    softmax and sums are left out: they are of lower order in the width.
+    """
+
+    projections: int
+    attention_scores: int
+    attention_values: int
+    feed_forward: int
+    output: int
+
+    @property
+    def total(self) -> int:
+        return self.projections + self.attention_scores + self.attention_values + self.feed_forward + self.output
+
+
+def multiply_adds(config: Config, source: int, target: int) -> MultiplyAdds:
+    """The products of encoding `source` tokens and decoding `target` tokens all at once, without a cache."""
+    width, encoder, decoder = config.width, config.encoder_layers, config.decoder_layers
+    looked_at = encoder * source**2 + decoder * (target**2 + target * source)
+    projected = encoder * 4 * source + decoder * (6 * target + 2 * source)
+    fed = encoder * source + decoder * target
+    readout = 0 if width == config.content_width else target * width * config.content_width
+    return MultiplyAdds(
+        projections=projected * width**2,
+        attention_scores=looked_at * width,
+        attention_values=looked_at * width,
+        feed_forward=fed * 2 * width * config.feed_forward,
+        output=readout + target * config.content_width * config.vocabulary,
+    )
+
+
+def weight_bytes(network: nn.Module) -> int:
+    """Memory that the weights take as they are loaded."""
+    return sum(weight.numel() * weight.element_size() for weight in network.parameters())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Medians of repeated passes on this computer, one sentence pair at a time, on one thread."""
+
+    milliseconds: float
+    activation_bytes: int
+
+
+def measure(network: Transformer, source: int, target: int, repeats: int = 5) -> Measured:
+    """Time and memory of one pass over `source` and `target` tokens; which tokens makes no difference."""
+    ids = [torch.full((1, length), config_start(network.config)) for length in (source, target)]
+    mask = torch.ones_like(ids[0], dtype=torch.bool)
+
+    def once() -> None:
+        with torch.inference_mode():
+            network(*ids, mask)
+
+    return Measured(milliseconds(once, repeats), peak_bytes(once))
+
+
+def config_start(config: Config) -> int:
+    """Any token that is not padding."""
+    return int((config.padding + 1) % config.vocabulary)
+
+
+def milliseconds(work: Callable[[], None], repeats: int) -> float:
+    """Median wall time, after one pass that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        work()
+        times.append(1_000 * (time.perf_counter() - begun))
+    return statistics.median(times)
+
+
+def peak_bytes(work: Callable[[], None]) -> int:
+    """Most memory that tensors made by `work` took at once; what existed before is not counted."""
+    held = Held()
+    with held:
+        work()
+    return held.peak
+
+
+class Held(TorchDispatchMode):
+    """Counts the bytes of storages while they live, whichever operation makes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: dict[int, int] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, arguments: tuple[Any, ...] = (), options: Any = None
+    ) -> Any:
+        before = {storage_of(tensor) for tensor in tensors((arguments, options))}
+        made = operation(*arguments, **(options or {}))
+        for tensor in tensors(made):
+            number = storage_of(tensor)
+            if number not in before and number not in self.alive:
+                storage = tensor.untyped_storage()
+                self.alive[number] = storage.nbytes()
+                weakref.finalize(storage, self.alive.pop, number)
+        self.peak = max(self.peak, sum(self.alive.values()))
+        return made
+
+
+def tensors(tree: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+
+
+def storage_of(tensor: Tensor) -> int:
+    """A number that views of one storage share."""
+    return int(tensor.untyped_storage()._cdata)

@@ -1,0 +1,238 @@
+"""The part of the heads page that redraws on its own: choose a head, look inside it, switch it off."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from core.charts import heatmap
+from core.charts.view import View, side, strongest, view
+from core.run import Run
+from pages.parts import models, selection
+from pages.parts.address import flag, keep, one_of, publish, write_flag
+from pages.parts.bar import LONGEST, read_sentence
+from pages.parts.escape import facts
+from pages.parts.figures import draw_figures
+from pages.parts.frame import Visit
+from pages.parts.heatmap import heatmap as draw
+from pages.parts.selection import KINDS, Choice, Place, kind_names, of_kind
+from pages.parts.silencing import switch, without
+from pages.parts.words import Words
+
+
+@st.fragment
+def explore(here: Visit) -> None:
+    """All heads, the chosen one large, its figures, and the run without it."""
+    _ = here.words
+    choice, run = _choose(here)
+    shown = _view(run, choice)
+    cell = _cell(shown, choice)
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        _grid(_, shown, choice)
+        switch(_, choice)
+        draw_figures(_, here.model, run, choice)
+    with right:
+        _head(_, run, shown, choice, cell)
+    _lines(_, shown, choice, cell)
+    without(here, run, choice)
+    publish()
+
+
+# ---- choosing ---------------------------------------------------------------------------------------------
+
+
+def _choose(here: Visit) -> tuple[Choice, Run]:
+    _ = here.words
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        kind = _kind(_)
+        without_special = _option("plain", _("Hide special tokens"))
+        merged = _option("words", _("Merge pieces into words"))
+        run = _read(here)
+    network = here.model.network.config
+    layers = dict.fromkeys(KINDS, network.decoder_layers) | {"encoder": network.encoder_layers}
+    layer, head = keep("head", (0, 0), selection.read_place(layers[kind], network.heads), selection.write_place)
+    off = keep("off", (), selection.read_silenced(layers, network.heads), selection.write_silenced)
+    return Choice(kind, layer, head, merged, without_special, off), run
+
+
+def _kind(_: Words) -> str:
+    kind = keep("kind", "encoder", one_of(KINDS))
+    st.segmented_control(
+        _("Kind of attention"),
+        KINDS,
+        format_func=kind_names(_).get,
+        key="kind",
+        required=True,
+        persist_state="session",
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    return kind
+
+
+def _option(key: str, label: str) -> bool:
+    value = keep(key, False, flag, write_flag)
+    st.toggle(label, key=key, persist_state="session")
+    return value
+
+
+def _read(here: Visit) -> Run:
+    """The run to look into: of the model's own translation, or of one typed in (teacher forcing)."""
+    _ = here.words
+    typed = keep("target", "", lambda text: text[:LONGEST])
+    target, complaint = read_sentence(_, typed, here.model.tokenizer) if typed else ("", "")
+    with st.popover(_("Other translation"), icon=":material/edit:"):
+        st.text_input(
+            _("Let the decoder read this translation instead of its own (teacher forcing)"),
+            key="target",
+            max_chars=LONGEST,
+            persist_state="session",
+            placeholder=here.run.translation,
+        )
+        if complaint:
+            st.warning(complaint, icon=":material/edit_note:")
+    if not target:
+        return here.run
+    return models.run(here.run.source_text, here.run.direction, here.model.name, (), target)
+
+
+def _view(run: Run, choice: Choice) -> View:
+    source = side(run.source_tokens, run.source_text, words=choice.merged)
+    target = side(run.target_tokens, run.translation, words=choice.merged)
+    attentions = of_kind(run, choice.kind)
+    return view(
+        np.stack([attention.weights.numpy() for attention in attentions]),
+        attentions[0].mask.numpy(),
+        queries=source if choice.kind == "encoder" else target,
+        keys=target if choice.kind == "decoder" else source,
+        without_special=choice.without_special,
+    )
+
+
+def _cell(shown: View, choice: Choice) -> Place:
+    """The cell looked at; as long as nobody chose one, the strongest."""
+    rows, columns = shown.weights.shape[-2:]
+    chosen = keep("cell", None, selection.read_clamped(rows, columns), selection.write_place)
+    return chosen or strongest(shown, choice.layer, choice.head)
+
+
+def _take(component: str, name: str, rows: int, columns: int) -> Callable[[], None]:
+    """What a click in a component does: the place it reports becomes the choice of that name."""
+
+    def take() -> None:
+        place = selection.clicked(component, name, rows, columns)
+        if place:
+            st.session_state[name] = place
+
+    return take
+
+
+# ---- drawing ----------------------------------------------------------------------------------------------
+
+
+def _grid(_: Words, shown: View, choice: Choice) -> None:
+    layers, heads = shown.weights.shape[:2]
+    st.markdown(_("**All heads**: layers from top to bottom, heads from left to right. Click one."))
+    data = heatmap.grid(
+        shown.weights,
+        shown.allowed,
+        chosen=(choice.layer, choice.head),
+        off=[(layer, head) for kind, layer, head in choice.off if kind == choice.kind],
+        words={
+            "label": _("All heads; arrow keys choose one"),
+            "layer": _("layer"),
+            "head": _("head"),
+            "off": _("off"),
+        },
+    )
+    draw(data, key="grid", on_head=_take("grid", "head", layers, heads))
+
+
+def _head(_: Words, run: Run, shown: View, choice: Choice, cell: Place) -> None:
+    title = _("Layer {layer}, head {head}").format(layer=choice.layer + 1, head=choice.head + 1)
+    st.markdown(f"**{title}** · {kind_names(_)[choice.kind]}")
+    weights = shown.weights[choice.layer, choice.head]
+    data = heatmap.detail(
+        weights,
+        shown.allowed,
+        queries=shown.queries.labels,
+        keys=shown.keys.labels,
+        cell=cell,
+        words=_canvas_words(_, choice.kind),
+    )
+    draw(data, key="matrix", on_cell=_take("matrix", "cell", *weights.shape))
+    _read_out(_, run, shown, choice, cell)
+    _rows(_, shown, choice)
+
+
+def _lines(_: Words, shown: View, choice: Choice, cell: Place) -> None:
+    st.markdown(_("**The same head as lines**: from each query to the keys it looks at."))
+    weights = shown.weights[choice.layer, choice.head]
+    data = heatmap.lines(
+        weights,
+        shown.allowed,
+        queries=shown.queries.labels,
+        keys=shown.keys.labels,
+        cell=cell,
+        words=_canvas_words(_, choice.kind),
+    )
+    draw(data, key="lines", on_cell=_take("lines", "cell", *weights.shape))
+
+
+def _canvas_words(_: Words, kind: str) -> dict[str, str]:
+    source, target = _("source sentence"), _("translation")
+    axis = _("{role} ({sentence})")
+    return {
+        "queries": axis.format(role=_("query"), sentence=source if kind == "encoder" else target),
+        "keys": axis.format(role=_("key"), sentence=target if kind == "decoder" else source),
+        "label": _("One head; arrow keys move from cell to cell"),
+        "query": _("query"),
+        "key": _("key"),
+        "weight": _("weight"),
+        "sum": _("each row sums to 1"),
+        "masked": _("masked"),
+    }
+
+
+def _read_out(_: Words, run: Run, shown: View, choice: Choice, cell: Place) -> None:
+    """The cell in words and exact numbers, which is also what a screen reader can reach."""
+    query, key = cell
+    weight = shown.weights[choice.layer, choice.head, query, key]
+    st.html(
+        facts(
+            {
+                _("query"): shown.queries.labels[query],
+                _("key"): shown.keys.labels[key],
+                _("weight"): f"{weight:.4f}" if shown.allowed[query, key] else _("masked"),
+                _("score q·k/√d, before the mask"): _score(_, run, shown, choice, cell),
+            }
+        )
+    )
+
+
+def _score(_: Words, run: Run, shown: View, choice: Choice, cell: Place) -> str:
+    queries, keys = shown.queries.positions[cell[0]], shown.keys.positions[cell[1]]
+    scores = of_kind(run, choice.kind)[choice.layer].scores[choice.head]
+    found = [scores[query, key].item() for query in queries for key in keys]
+    if len(found) == 1:
+        return f"{found[0]:.3f}"
+    return _("{lowest} to {highest}, over {count} pairs of pieces").format(
+        count=len(found), lowest=f"{min(found):.3f}", highest=f"{max(found):.3f}"
+    )
+
+
+def _rows(_: Words, shown: View, choice: Choice) -> None:
+    """What merging and hiding did to the rows, so that nobody takes them for the model's own numbers."""
+    if choice.merged:
+        st.caption(
+            _("Words: weight is summed over a key's pieces and averaged over a query's, so each row still sums to 1.")
+        )
+    if choice.without_special:
+        kept = shown.kept[choice.layer, choice.head].mean()
+        st.caption(
+            _(
+                "Special tokens are hidden and each row is scaled back to 1; on average {share} of a row's "
+                "weight was on the tokens shown."
+            ).format(share=f"{kept:.0%}")
+        )

@@ -1,0 +1,286 @@
+"""A few journeys through the app in a real browser: what only JavaScript does, and cold links."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlparse
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: browser tests skipped")
+STUDY = "나는 공부하러 독서실에 간다"
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of a server of its own, gone afterwards."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    try:
+        wait_for_health(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def wait_for_health(address: str, process: subprocess.Popen[bytes], patience: float = 120) -> None:
+    until = time.monotonic() + patience
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
+                if answer.read() == b"ok":
+                    return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError("the server did not start")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """`visit(address, locale=, width=)` opens a page in a context of its own and waits until it is drawn."""
+    contexts = []
+
+    def visit(address: str, *, locale: str = "en-US", width: int = 1440) -> Page:
+        context = browser.new_context(locale=locale, viewport={"width": width, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        page.goto(address)
+        page.get_by_role("heading", level=1).wait_for()
+        return settled(page)
+
+    yield visit
+    for context in contexts:
+        context.close()
+
+
+def settled(page: Page) -> Page:
+    """The page once the app has run to its end."""
+    page.wait_for_timeout(150)
+    page.wait_for_function("() => document.querySelector('[data-test-script-state=notRunning]')")
+    page.wait_for_timeout(250)
+    return page
+
+
+def canvases(page: Page) -> list[Locator]:
+    """The grid of all heads, the matrix and the lines of the chosen one."""
+    page.locator(".headroom-map canvas").nth(2).wait_for()
+    return page.locator(".headroom-map canvas").all()
+
+
+def picture(canvas: Locator) -> str:
+    return str(canvas.evaluate("canvas => canvas.toDataURL()"))
+
+
+def type_sentence(page: Page, text: str) -> None:
+    field = page.get_by_role("textbox").first
+    field.click()
+    field.press("Control+a")
+    page.keyboard.insert_text(text)
+    field.press("Enter")
+    settled(page)
+
+
+def in_link(page: Page, name: str) -> str | None:
+    return parse_qs(urlparse(page.url).query).get(name, [None])[0]
+
+
+def head_at(grid: Locator, layer: int, head: int) -> dict[str, float]:
+    """The middle of one of 3 × 8 small maps (the layout of pages/parts/heatmap.js on a wide screen)."""
+    width = grid.bounding_box()["width"]
+    size = min(132, (width - 26 - 6 - 8 * 7) // 8)
+    return {"x": 29 + head * (size + 8) + size / 2, "y": 23 + layer * (size + 8) + size / 2}
+
+
+def test_typing_a_sentence_changes_the_heads(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads")
+    before = [picture(canvas) for canvas in canvases(page)]
+    type_sentence(page, "I am a cat")
+    after = [picture(canvas) for canvas in canvases(page)]
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    assert in_link(page, "text") == "I am a cat"
+
+
+def test_korean_is_read_and_translated_into_english(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads")
+    type_sentence(page, STUDY)
+    assert in_link(page, "text") == STUDY
+    page.get_by_text("Translation into English").wait_for()
+    page.get_by_text("공부하", exact=True).first.wait_for()
+
+
+def test_clicking_a_head_and_a_cell_shows_them(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads?text=I%20am%20a%20cat")
+    grid, matrix, _lines = canvases(page)
+    grid.click(position=head_at(grid, 1, 2))
+    page.get_by_text("Layer 2, head 3", exact=True).wait_for()
+    settled(page)
+    assert in_link(page, "head") == "2.3"
+
+    box = matrix.bounding_box()
+    matrix.click(position={"x": box["width"] * 0.4, "y": box["height"] * 0.6})
+    settled(page)
+    cell = in_link(page, "cell")
+    assert cell and re.fullmatch(r"\d+\.\d+", cell)
+    query, _key = (int(number) - 1 for number in cell.split("."))
+    token = ["<to-korean>", "i", "am", "a", "cat", "<end>"][query]
+    read_out = page.get_by_text("before the mask").locator("xpath=ancestor::*[@data-testid='stHtml']").first
+    assert token in read_out.inner_text().lower()
+
+
+def test_arrow_keys_move_from_head_to_head(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads")
+    grid = canvases(page)[0]
+    grid.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        page.keyboard.press(key)
+    page.get_by_text("Layer 2, head 2", exact=True).wait_for()
+
+
+def test_pointing_at_a_cell_says_its_words_at_once(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads?text=I%20am%20a%20cat")
+    matrix = canvases(page)[1]
+    box = matrix.bounding_box()
+    matrix.hover(position={"x": box["width"] * 0.4, "y": box["height"] * 0.6})
+    tip = page.locator(".headroom-map .tip").nth(1)
+    tip.wait_for(state="visible")
+    assert "query" in tip.inner_text() and "weight" in tip.inner_text()
+
+
+def test_a_cold_link_reproduces_the_view(visit: Callable[..., Page]) -> None:
+    with serving() as address:
+        link = f"{address}/heads?text={quote(STUDY)}&kind=cross&head=3.2&cell=2.3&off=encoder.1.3&lang=ko"
+        page = visit(link)
+        assert page.get_by_role("textbox").first.input_value() == STUDY
+        page.get_by_text("3층 2번 헤드").first.wait_for()
+        page.get_by_text("인코더 셀프 어텐션 1층 3번 헤드").wait_for()
+        canvases(page)
+        assert in_link(page, "cell") == "2.3" and in_link(page, "kind") == "cross"
+
+
+def test_a_tampered_cold_link_opens_all_the_same(visit: Callable[..., Page]) -> None:
+    with serving() as address:
+        page = visit(f"{address}/heads?head=99.99&kind=%3Cb%3E&cell=-1.x&model=none&lang=xx&off=a-b")
+        canvases(page)
+        page.get_by_text("Layer 1, head 1", exact=True).wait_for()
+        assert in_link(page, "head") is None
+
+
+def test_back_returns_to_the_view_before(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads?text=I%20am%20a%20cat")
+    type_sentence(page, STUDY)
+    page.get_by_text("Cross-attention", exact=True).click()
+    settled(page)
+    assert in_link(page, "kind") == "cross"
+    page.go_back()
+    page.wait_for_function("() => !location.search.includes('kind=')")
+    settled(page)
+    assert in_link(page, "kind") is None and page.get_by_role("textbox").first.input_value() == STUDY
+    page.go_back()
+    page.wait_for_function("() => location.search.includes('cat')")
+    settled(page)
+    assert page.get_by_role("textbox").first.input_value() == "I am a cat"
+
+
+def test_the_language_follows_the_browser_and_can_be_changed(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/", locale="ko-KR")
+    assert page.get_by_role("heading", level=1).inner_text() == "문장이 번역이 되기까지"
+    page.get_by_text("English", exact=True).click()
+    page.get_by_text("From a sentence to its translation").wait_for()
+    settled(page)
+    assert in_link(page, "lang") == "en"
+    page.reload()
+    page.get_by_text("From a sentence to its translation").wait_for()
+
+
+def test_boxes_of_the_diagram_lead_on(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/?text=I%20am%20a%20cat")
+    page.get_by_role("link", name=re.compile("^Linear")).click()
+    page.get_by_role("heading", name="Linear + softmax").wait_for()
+    page.get_by_role("link", name=re.compile("^Cross-attention")).click(position={"x": 20, "y": 10})
+    page.get_by_role("heading", name="Attention heads").wait_for()
+    settled(page)
+    assert in_link(page, "kind") == "cross" and in_link(page, "text") == "I am a cat"
+
+
+def test_a_sample_is_one_click_away(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/")
+    page.get_by_role("radio", name=STUDY).or_(page.get_by_role("button", name=STUDY)).first.click()
+    page.get_by_text("Translation into English").wait_for()
+    assert page.get_by_role("textbox").first.input_value() == STUDY
+
+
+def test_typed_markup_stays_text_and_nothing_else_is_fetched(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads")
+    hosts: set[str | None] = set()
+    page.on("request", lambda request: hosts.add(urlparse(request.url).hostname))
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    type_sentence(page, "<img src=http://example.org/x onerror=alert(1)> $x$ **b**")
+    page.reload()
+    page.get_by_role("heading", level=1).wait_for()
+    settled(page)
+    assert hosts <= {"127.0.0.1", None}
+
+
+def test_sum_and_concat_are_compared(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/positions?part=sum&text=I%20am%20a%20cat")
+    small, large = page.locator(".headroom-map canvas").first, page.locator(".headroom-map canvas").nth(1)
+    large.wait_for()
+    before = picture(large)
+    small.click(position={"x": 40, "y": 60})
+    settled(page)
+    assert in_link(page, "term") == "1.1" and picture(large) != before
+
+    summed = picture(small)
+    page.get_by_text("Concat, wider", exact=True).last.click()
+    settled(page)
+    assert in_link(page, "twin") == "positions-concat" and picture(small) != summed
+    page.get_by_text("4 What order is worth").click()
+    page.get_by_text("none", exact=True).click()
+    page.get_by_text("Your sentence, shuffled").wait_for()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/heads?kind=cross&off=cross.1.1"]
+    + [f"/positions?part={part}&size_guess=tenth&order_guess=none" for part in ("pattern", "size", "sum", "order")],
+)
+def test_nothing_sticks_out_on_a_phone(server: str, visit: Callable[..., Page], path: str) -> None:
+    page = visit(f"{server}{path}", width=390)
+    edges = page.locator("[data-testid=stMain] h1, [data-testid=stMain] [data-testid=stMarkdown]").evaluate_all(
+        "blocks => blocks.map(block => block.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= 391
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")

@@ -1,0 +1,309 @@
+"""The positions page through the app: every part, its numbers, and what happens when a twin is missing."""
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import streamlit as st
+import torch
+from streamlit.testing.v1 import AppTest
+
+from core.charts import heatmap
+from core.checkpoint import CARD_KEYS, save
+from core.measures.decomposition import first_layer_parts
+from core.positions import sinusoid
+from core.tokens import load_tokenizer
+from core.transformer import Transformer
+from core.variants import VARIANTS
+from pages.parts import models
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("pattern", "size", "sum", "order")
+TWINS = ("positions-sum", "positions-concat", "positions-concat-equal", "positions-none")
+GUESSES = {"size_guess": "tenth", "twin_guess": "positions-sum", "order_guess": "none", "pairs_guess": "4"}
+STUDY = "나는 공부하러 독서실에 간다"
+SPLITS = ("random", "compositional", "long")
+BAD = ("<b>x</b>", "# $x$ *y* [a](b)", "a" * 60, "😀", "Zorblax", ".", "שלום 世界", "cat cat cat")
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An assets folder with untrained models of the real shapes: their figures mean nothing, their form is right."""
+    assets = tmp_path_factory.mktemp("assets")
+    shutil.copy(ROOT / "assets" / "tokenizer.json", assets)
+    tokenizer = load_tokenizer()
+    seen = sorted({token.id for token in tokenizer.encode("The animal did not cross the street because it was too .")})
+    for number, name in enumerate(("translator", *TWINS)):
+        torch.manual_seed(number)
+        config = VARIANTS[name].config(tokenizer.size)
+        if name == "translator":
+            config = replace(config, width=32, content_width=32, feed_forward=64, encoder_layers=1, decoder_layers=1)
+        network = brief(Transformer(config), tokenizer.end_id)
+        figures = {split: {"exact_match": 0.9 - number / 10} for split in SPLITS} | {"copy": {"exact_match": math.nan}}
+        metrics = {"en-ko": figures, "ko-en": figures, "alignment": {}}
+        card = dict.fromkeys(CARD_KEYS) | {"name": name, "config": config.to_json(), "metrics": metrics}
+        folder = assets / "models" / name
+        save(network, card | {"vocabulary_seen": seen, "metrics_by_seed": {"0": metrics, "1": metrics}}, folder)
+        lines = [
+            {"seed": seed, "step": step, "loss": 9 - step / 100 + seed, "validation_loss": 8 - step / 100 + seed}
+            for seed in (0, 1)
+            for step in (25, 50, 75)
+        ]
+        (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return assets
+
+
+def brief(network: Transformer, end: int) -> Transformer:
+    """The network, inclined to end its translations at once: untrained ones babble for as long as they may."""
+    last = network.readout if isinstance(network.readout, torch.nn.Linear) else network.decoder.final_norm
+    last.bias.data += 20 * torch.nn.functional.normalize(network.embedding.weight.data[end], dim=0)
+    return network
+
+
+@pytest.fixture
+def assets(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy that a test may damage; the app reads from it, and forgets it afterwards."""
+    copy = tmp_path / "assets"
+    shutil.copytree(stored, copy)
+    monkeypatch.setenv("HEADROOM_ASSETS", str(copy))
+    forget()
+    yield copy
+    forget()
+
+
+def forget() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def opened(part: str, **address: str) -> AppTest:
+    """A part of the page opened through a link, as on a fresh server."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in ({"lang": "en", "part": part} | address).items():
+        app.query_params[name] = value
+    app.run()
+    return settled(app.switch_page("pages/positions.py").run())
+
+
+def settled(app: AppTest) -> AppTest:
+    assert not app.exception, [each.value for each in app.exception]
+    return app
+
+
+def shown(app: AppTest) -> str:
+    kinds = ("title", "subheader", "markdown", "caption", "html", "warning", "error", "text")
+    blocks = [block for kind in kinds for block in app.get(kind)]
+    return "\n".join(str(getattr(block, "value", "") or getattr(block.proto, "body", "")) for block in blocks)
+
+
+def canvas(app: AppTest, mode: str) -> tuple[dict[str, Any], np.ndarray]:
+    """A canvas's header, and the values that its bytes stand for."""
+    for component in app.get("bidi_component"):
+        data = component.proto.bytes
+        header, cells = heatmap.unpack(data) if data else ({}, np.zeros(0))
+        if header.get("mode") == mode:
+            return header, (cells.reshape(header["shape"]) / (heatmap.STEPS / 2) - 1) * header["signed"]
+    raise AssertionError(f"no {mode} on this page")
+
+
+def values(app: AppTest, chart: int, field: str = "value", **where: Any) -> list[Any]:
+    """A field of the rows that a chart was given, of those rows that have the values named."""
+    tables = [
+        pa.ipc.open_stream(each.data.data).read_all() for each in app.get("vega_lite_chart")[chart].proto.datasets
+    ]
+    rows = [row for table in tables for row in table.to_pylist()]
+    return [row[field] for row in rows if field in row and all(row.get(name) == value for name, value in where.items())]
+
+
+# --- every part -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_opens_in_both_languages(part: str, language: str) -> None:
+    app = opened(part, lang=language, text=STUDY, **GUESSES)
+    assert app.segmented_control(key="part").value == part
+    assert any("가" <= letter <= "힣" for letter in app.title[0].value) == (language == "ko")
+    assert app.get("vega_lite_chart")
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize(("part", "key"), [("size", "size_guess"), ("order", "order_guess"), ("sum", "twin_guess")])
+def test_the_answer_waits_for_a_prediction(part: str, key: str) -> None:
+    app = opened(part)
+    before = len(app.get("vega_lite_chart"))
+    settled(app.pills(key=key).set_value(GUESSES[key]).run())
+    assert len(app.get("vega_lite_chart")) > before
+    assert "You said" in shown(app)
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_typed_breaks_a_part(part: str) -> None:
+    app = opened(part, **GUESSES)
+    for text in BAD:
+        settled(app.text_input(key="text").set_value(text).run())
+        assert "<b>" not in shown(app)
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize("part", [*PARTS, "fifth"])
+def test_a_tampered_link_falls_back(part: str) -> None:
+    wild = {"d": "7", "base": "-1", "at": "99.x", "waves": "1,2,900", "shift": "1e9", "pairs": "0", "probe": "3"}
+    wild |= {"twin": "gpt-7", "twin_head": "99", "term": "9.9", "pair": "0.0", "curve": "<b>", "shuffle": "many"}
+    app = opened(part, **wild, size_guess="no", twin_guess="no", order_guess="1", pairs_guess="many")
+    assert not app.warning and not app.error
+    assert app.segmented_control(key="part").value == (part if part in PARTS else "pattern")
+
+
+# --- part 1 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize(("width", "base"), [(64, 10_000), (16, 100)])
+def test_the_matrix_is_the_formula(width: int, base: int) -> None:
+    app = opened("pattern", d=str(width), base=str(base), at="11.6")
+    header, drawn = canvas(app, "detail")
+    formula = sinusoid(torch.arange(64), width, float(base)).numpy()
+    assert np.abs(drawn - formula).max() <= 0.51 / (heatmap.STEPS / 2)
+    assert header["cell"] == [10, 5]
+    assert any(f"{formula[10, 5]:.4f}" in each.value for each in app.latex)
+    assert values(app, 0, name="dimension 0") == pytest.approx(formula[:, 0].tolist())
+
+
+@pytest.mark.usefixtures("assets")
+def test_few_pairs_are_confused_after_113_turns() -> None:
+    app = opened("pattern", pairs_guess="1")
+    assert "**710**" in shown(app) and "it takes **6**" in shown(app)
+    settled(app.slider(key="pairs").set_value(8).run())
+    assert "**0** and **1**" in shown(app)
+
+
+@pytest.mark.usefixtures("assets")
+def test_waves_that_a_narrower_vector_lacks_are_dropped() -> None:
+    app = opened("pattern", d="64", waves="0,60")
+    assert app.multiselect(key="waves").value == [0, 60]
+    settled(app.select_slider(key="d").set_value(8).run())
+    assert max(app.multiselect(key="waves").value) < 8
+
+
+# --- part 2 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+def test_the_lengths_are_those_of_the_run() -> None:
+    app = opened("size", text="I am a cat", size_guess="hundredth")
+    run = models.run("I am a cat", "en-ko")
+    words, places = (part.norm(dim=-1) for part in (run.source.embedding, run.source.position))
+    assert values(app, 0, name="word vector × √d") == pytest.approx(words.tolist())
+    assert values(app, 0, name="position vector") == pytest.approx([4.0] * len(words), abs=1e-3)
+    assert f"**{places.mean() / words.mean():.2f}** times" in shown(app)
+
+
+# --- part 3 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize("twin", TWINS)
+def test_the_parts_of_the_scores_are_drawn_and_add_up(twin: str) -> None:
+    app = opened("sum", text="I am a cat", twin=twin, twin_head="2", term="2.3")
+    run = models.run("I am a cat", "en-ko", twin)
+    parts = first_layer_parts(models.model(twin).network, run)
+    scores = run.encoder[0].self_attention.scores[1].numpy()
+    header, drawn = canvas(app, "grid")
+    step = 0.51 * header["signed"] / (heatmap.STEPS / 2)
+    assert np.abs(drawn[0, 0] - parts.content_content[1]).max() <= step
+    assert np.abs(drawn[1, 2] - scores).max() <= step + 1e-5
+    assert np.abs(canvas(app, "detail")[1] - scores).max() <= step + 1e-5
+    assert np.abs(parts.total - run.encoder[0].self_attention.scores.numpy()).max() < 1e-5
+    assert sum(values(app, -1)) == pytest.approx(1.0)
+    if twin == "positions-none":
+        assert np.abs(drawn[:, 1][0]).max() <= step and np.abs(drawn[1, :2]).max() <= step
+
+
+@pytest.mark.usefixtures("assets")
+def test_the_cost_table_counts_every_parameter() -> None:
+    table = opened("sum", text="I am a cat").dataframe[0].value
+    assert table["parameters"].tolist() == [
+        sum(weight.numel() for weight in models.model(name).network.parameters()) for name in TWINS
+    ]
+    assert (table["milliseconds"] > 0).all() and table["multiply–adds ÷ sum"].tolist()[0] == 1.0
+
+
+@pytest.mark.usefixtures("assets")
+def test_curves_and_accuracies_are_the_stored_ones() -> None:
+    app = opened("sum", text="I am a cat", **GUESSES)
+    assert values(app, 0, name="Sum", step=50) == [8.0]
+    assert [values(app, 0, end, name="Sum", step=50) for end in ("low", "high")] == [[7.5], [8.5]]
+    assert values(app, 1, name="Sum", split="new sentences") == pytest.approx([0.8])
+    assert not values(app, 1, split="invented words")
+    settled(app.segmented_control(key="curve").set_value("loss").run())
+    assert values(app, 0, name="Sum", step=25) == [9.25]
+
+
+@pytest.mark.usefixtures("assets")
+def test_words_that_the_twins_never_saw_are_marked() -> None:
+    assert "Underlined: words outside" not in shown(opened("sum", text="The animal did not cross the street."))
+    app = opened("sum", text="The animal did not cross the bank.")
+    assert "Underlined: words outside" in shown(app)
+    marked = next(
+        block for block in app.get("html") if "underline" in block.proto.body and "animal" in block.proto.body
+    )
+    assert "bank</bdi></span>" in marked.proto.body and "street" not in marked.proto.body
+
+
+# --- part 4 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+def test_without_positions_another_order_changes_nothing_but_the_order() -> None:
+    app = opened("order", text="I am a cat", **GUESSES)
+    assert max(values(app, 0, name="No positions")) < 1e-4 < 0.01 < min(values(app, 0, name="Sum"))
+    assert "**0** of the four" in shown(app)
+    before = shown(app)
+    settled(app.button[0].click().run())
+    assert shown(app) != before
+
+
+@pytest.mark.usefixtures("assets")
+def test_a_single_word_cannot_be_shuffled() -> None:
+    assert "a single word" in shown(opened("order", text="cat", **GUESSES))
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [*(("sum", name) for name in TWINS), ("order", "positions-none"), ("order", "positions-sum")]
+)
+def test_a_missing_twin_is_named_and_the_others_are_shown(assets: Path, part: str, name: str) -> None:
+    shutil.rmtree(assets / "models" / name)
+    app = opened(part, text="I am a cat", **GUESSES)
+    assert len(app.warning) == 1
+    assert str(assets / "models" / name / "card.json") in app.text[0].value
+    assert f"python -m core train {name}" in app.text[0].value
+    assert app.get("vega_lite_chart")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_without_any_twin_the_rest_works(assets: Path, part: str) -> None:
+    for name in TWINS:
+        shutil.rmtree(assets / "models" / name)
+    app = opened(part, text="I am a cat", **GUESSES)
+    assert len(app.warning) == (len(TWINS) if part in ("sum", "order") else 0)
+    assert bool(app.get("vega_lite_chart")) == (part in ("pattern", "size"))
+
+
+def test_a_damaged_log_is_named_and_the_other_curves_are_shown(assets: Path) -> None:
+    (assets / "models" / "positions-none" / "log.jsonl").write_text("{")
+    app = opened("sum", text="I am a cat", **GUESSES)
+    assert "log.jsonl is damaged" in app.text[0].value and "python -m core train positions-none" in app.text[0].value
+    assert values(app, 0, name="Sum") and not values(app, 0, name="No positions")
