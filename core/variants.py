@@ -44,7 +44,7 @@ VARIANTS: dict[str, Variant] = {
             Config,
             width=256,
             content_width=256,
-            heads=8,
+            heads=4,
             feed_forward=512,
             encoder_layers=3,
             decoder_layers=3,

@@ -1,5 +1,6 @@
 """Shapes in signatures are checked while the tests run; models are tiny, seeded and real."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def tiny(**changes: object) -> Transformer:
     layers = {"encoder_layers": 2, "decoder_layers": 2}
     torch.manual_seed(0)
     return Transformer(Config(**({"vocabulary": 50} | shape | layers | changes))).double().eval()
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give `__main__` back after each test: an AppTest leaves its script there, and spawned processes would run it."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture

@@ -80,11 +80,13 @@ def test_tokens_find_their_words() -> None:
 
 
 def test_links_average_queries_and_sum_keys() -> None:
-    """Two pieces of a word are one word on either side, and nothing looks at a special."""
-    weights = np.array([[[0.6, 0.2, 0.2, 0.0], [0.0, 0.1, 0.1, 0.8], [0.9, 0.0, 0.0, 0.1]]])
+    """Two pieces of a word are one word on either side; who looks most at a special is linked to nothing."""
+    weights = np.array(
+        [[[0.4, 0.3, 0.3, 0.0], [0.0, 0.1, 0.1, 0.8], [0.4, 0.0, 0.0, 0.6], [0.6, 0.2, 0.2, 0.0], [1, 0, 0, 0]]]
+    )
     keys = np.array([-1, 0, 0, 1])
-    assert hard_links(weights, np.array([0, 1, 1]), keys, 3, 2).tolist() == [[0, 1, -1]]
-    assert hard_links(weights, np.array([0, 0, -1]), keys, 1, 2).tolist() == [[1]]
+    assert hard_links(weights, np.array([0, 1, 1, 2, 3]), keys, 5, 2).tolist() == [[0, 1, -1, -1, -1]]
+    assert hard_links(weights, np.array([-1, 0, 0, -1, -1]), keys, 1, 2).tolist() == [[1]]
 
 
 @pytest.fixture(scope="module")

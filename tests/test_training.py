@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
@@ -236,6 +237,7 @@ def test_two_processes_take_the_step_of_one(
 ) -> None:
     """Without dropout, halves of a batch add up to its loss and its gradient."""
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(loop, "PATIENCE", timedelta(minutes=1))
     plain = replace(settings, config=replace(CONFIG, dropout=0.0), steps=2)
     records: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     for processes, seen in records.items():

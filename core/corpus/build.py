@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
@@ -29,7 +30,7 @@ def build(sentence: Sentence, lexicon: Lexicon, combinations: frozenset[tuple[st
     return Pair(
         english=left.side,
         korean=right.side,
-        sure=_links(left.sure, right.sure),
+        sure=_surest(_links(left.sure, right.sure), left, right),
         possible=_links(left.possible, right.possible),
         antecedents=tuple(gold for node in pronouns if (gold := _antecedent(node, left))),
         senses=tuple(_senses(nodes, lexicon, left, right)),
@@ -38,6 +39,7 @@ def build(sentence: Sentence, lexicon: Lexicon, combinations: frozenset[tuple[st
         copies=tuple(sorted({w.text for w in left.side.words if w.slot.endswith("copy")})),
         combinations=combinations,
         construction=sentence.construction,
+        settled=all(len(_verbs(clause)) < 2 for clause in clauses),
         _matches=partial(_matches, sentence),
         _accepted=partial(_accepted, sentence),
     )
@@ -45,6 +47,20 @@ def build(sentence: Sentence, lexicon: Lexicon, combinations: frozenset[tuple[st
 
 def _links(left: tuple[frozenset[Any], ...], right: tuple[frozenset[Any], ...]) -> frozenset[Link]:
     return frozenset((i, j) for i, a in enumerate(left) for j, b in enumerate(right) if a & b)
+
+
+def _surest(links: frozenset[Link], left: Line, right: Line) -> frozenset[Link]:
+    """Leave out what Och and Ney (2003) would only call possible.
+
+    That is a link between a word with a meaning of its own and a function word, and the links between two phrases
+    of which neither can be taken apart (at night, 밤에는), where every word would be linked with every other.
+    """
+    of_left, of_right = Counter(i for i, _ in links), Counter(j for _, j in links)
+    return frozenset(
+        (i, j)
+        for i, j in links
+        if left.side.words[i].content == right.side.words[j].content and min(of_left[i], of_right[j]) == 1
+    )
 
 
 def _nodes(root: object) -> list[Any]:

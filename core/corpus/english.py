@@ -318,7 +318,8 @@ def _with_recipient(clause: Clause, objects: list[Unit]) -> list[Unit]:
     recipient = nominal(clause.recipient, "recipient")
     if not clause.recipient_last:
         return recipient + objects
-    return [*objects, Unit("to", "preposition", NONE, keys(clause.recipient.key, "case")), *recipient]
+    preposition = (clause.verb and clause.verb.preposition) or "to"
+    return [*objects, Unit(preposition, "preposition", NONE, keys(clause.recipient.key, "case")), *recipient]
 
 
 def _adjuncts(clause: Clause) -> list[Unit]:

@@ -13,6 +13,7 @@ ALLOMORPHS: dict[str, tuple[str, ...]] = {
     "었": ("었", "았", "였", "ᆻ"),
     "어": ("어", "아", "여"),
     "어야": ("어야", "아야", "여야", "야"),
+    "어서": ("어서", "아서", "여서", "서"),
     "어라": ("어라", "아라", "여라", "라"),
     "ᆫ다": ("는다", "ᆫ다"),
     "ᆫ다고": ("는다고", "ᆫ다고"),
@@ -72,7 +73,7 @@ def ending_sound(latin: str) -> str:
         return "liquid"
     if word.endswith(("m", "n", "ng", "ck", "p", "ne", "me")):
         return "consonant"
-    if len(word) > 1 and word[-1] in "kt" and word[-2] in "aeiou" and (len(word) < 3 or word[-3] not in "aeiou"):
+    if len(word) > 1 and word[-1] in "kt" and word[-2] in "aeiou":
         return "consonant"
     return "vowel"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from core.corpus.lexicon import INVENTED, Adverb, Number
+from core.corpus.lexicon import INVENTED, POSTURES, Adverb, Number
 from core.corpus.tree import (
     Asked,
     Clause,
@@ -39,8 +39,6 @@ PARTICLES = {
 }
 UNABLE = ("remember", "understand", "realize", "notice", "recognize", "know")
 """Verbs whose plain negation is -지 못하다 in Korean: one fails to know, one does not decline to."""
-POSTURES = ("앉다", "서다", "눕다")
-"""Their progressive is a state: 앉아 있다."""
 ASKED = {"who": "누구", "what": "무엇", "where": "어디", "when": "언제", "why": "왜", "how": "어떻게"}
 CONNECTIVES = {
     "and": ("고",),
@@ -111,7 +109,7 @@ def _linked(clause: Clause, connective: str, owner: Clause | None = None) -> lis
     shared = clause.joined is not None and isinstance(clause.joined[1].subject, Gap)
     tensed = connective not in ("before", "after", "or", "if") and not (shared and connective == "and")
     stem = _tensed(clause, predicate(clause), connective) if tensed else predicate(clause)
-    form, *after = CONNECTIVES[connective]
+    form, *after = ("어서",) if shared and connective == "and" and _leaves(clause) else CONNECTIVES[connective]
     tagged = keys(owner.key, "connective")
     tag = {"기": "ETN", "ᆯ": "ETM", "ᆫ": "ETM"}.get(form, "EC")
     stem = stem.add(Morpheme(form, tag, "ending", tagged))
@@ -122,6 +120,11 @@ def _linked(clause: Clause, connective: str, owner: Clause | None = None) -> lis
             eojeol.append(Morpheme("에", "JKB", "particle", NONE, tagged))
         stem = stem.word(*eojeol, kind="noun")
     return list(stem.words)
+
+
+def _leaves(clause: Clause) -> bool:
+    """Whether the clause is about going somewhere, which what follows presupposes: 가서 먹는다."""
+    return clause.verb is not None and clause.verb.frame == "m"
 
 
 # --- the predicate --------------------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ def _negated(clause: Clause, stem: Stem) -> Stem:
     tagged = keys(clause.key, "negation")
     stem = stem.add(Morpheme("지", "EC", "ending", NONE, tagged))
     if clause.verb and clause.verb.english in UNABLE and clause.mood in ("statement", "question"):
-        return stem.word(Morpheme("못하", "VX", "negation", tagged, lemma="못하다"), kind="verb")
+        return stem.word(Morpheme("못하", "VV", "negation", tagged, lemma="못하다"), kind="verb")
     if clause.mood in ("imperative", "request", "suggestion"):
         return stem.word(Morpheme("말", "VX", "negation", tagged, lemma="말다"), kind="prohibition")
     kind = "verb" if stem.kind == "verb" else "adjective"

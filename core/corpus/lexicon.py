@@ -116,6 +116,10 @@ class Number:
     sino: str
 
 
+POSTURES = frozenset({"앉다", "서다", "눕다"})
+"""Verbs whose present and progressive are a state: is sitting, 앉아 있다."""
+
+
 @cache
 def resolve(selector: str) -> frozenset[str]:
     """The noun classes that a selector such as "human,animal" stands for."""

@@ -9,6 +9,7 @@ from typing import Literal
 Language = Literal["en", "ko"]
 Direction = Literal["en-ko", "ko-en"]
 Link = tuple[int, int]
+CONTENT = frozenset({"noun", "name", "copy", "verb", "adjective", "adverb"})
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Word:
     end: int
     slot: str
     lemma: str
+
+    @property
+    def content(self) -> bool:
+        """Whether the word has a meaning of its own, and is not there for the grammar."""
+        return not CONTENT.isdisjoint(self.slot.split("."))
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Pair:
     copies: tuple[str, ...]
     combinations: frozenset[tuple[str, str, str]]
     construction: str
+    settled: bool
     _matches: Callable[[str, Direction], bool] = field(repr=False, compare=False)
     _accepted: Callable[[Direction], frozenset[str]] = field(repr=False, compare=False)
 

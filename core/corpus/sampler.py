@@ -10,6 +10,7 @@ from typing import TypeVar
 from core.corpus.invented import invent
 from core.corpus.lexicon import (
     INVENTED,
+    POSTURES,
     Adjective,
     Adverb,
     Lexicon,
@@ -121,6 +122,8 @@ WEATHER = (
     ("rain", "rains", "rained", "raining", "비", "오다"),
     ("snow", "snows", "snowed", "snowing", "눈", "오다"),
 )
+PROSPECTIVE = ("promise", "expect", "hope")
+"""What is promised or expected is not past."""
 DEMONSTRATIVES = (
     PersonalPronoun("this", "this", "", "이것", "", 3, False, "n"),
     PersonalPronoun("that", "that", "", "저것", "", 3, False, "n"),
@@ -294,6 +297,8 @@ class Sampler:
     def possessed(self, phrase: NounPhrase) -> NounPhrase:
         if phrase.superlative or phrase.noun.article or phrase.count or phrase.determiner in ("every", "many"):
             return phrase
+        if phrase.noun.english == "person":
+            return phrase
         owned = self.chance(0.7)
         owner = self.personal("I", "I", "you", "he", "she", "we", "they") if owned else self.someone()
         return replace(phrase, possessor=owner, determiner="")
@@ -433,7 +438,7 @@ class Sampler:
         if preposition == "in" or self.chance(0.4):
             return self.location()
         relation = next((r for r in self.lexicon.relations if r[0] == preposition), None)
-        if relation is None or relation[0] == "in":
+        if relation is None:
             return self.location()
         return Place(self.next_key(), self.bare(BESIDE.get(preposition, LANDMARKS)), relation)
 
@@ -454,7 +459,7 @@ class Sampler:
         """In a place, or somewhere beside a thing."""
         if self.chance(0.62):
             return Place(self.next_key(), self.bare(PLACES))
-        relation = self.pick([r for r in self.lexicon.relations if r[0] != "in"])
+        relation = self.pick(self.lexicon.relations)
         return Place(self.next_key(), self.bare(BESIDE.get(relation[0], LANDMARKS)), relation)
 
     def decorated(self, clause: Clause, *, size: int) -> Clause:
@@ -462,7 +467,8 @@ class Sampler:
         clause = self.coloured(clause)
         verb = clause.verb
         if verb and not verb.stative and verb.frame in ("t", "i", "m") and self.chance(0.1):
-            clause = replace(clause, manner=self.pick(self.lexicon.adverbs_of("manner")))
+            manner = self.pick(self.lexicon.adverbs_of("manner"))
+            clause = replace(clause, manner=manner) if manner.english != "together" or self.several(clause) else clause
         plain = not clause.negative and not clause.modal and not clause.progressive and clause.tense != "future"
         if plain and not clause.manner and self.chance(0.07):
             clause = replace(clause, frequency=self.pick(self.lexicon.adverbs_of("frequency")))
@@ -483,6 +489,8 @@ class Sampler:
         if relative:
             return replace(clause, negative=negative and clause.tense == "present")
         draw = self.random.random()
+        if clause.verb and clause.verb.korean in POSTURES and clause.tense == "present":
+            return replace(clause, progressive=True, negative=negative)
         if draw < 0.09 and not stative and clause.tense in ("present", "past"):
             return replace(clause, progressive=True, negative=negative)
         willing = not stative and self.animate(clause.subject)
@@ -493,6 +501,13 @@ class Sampler:
             tense = "present" if modal == "want" and tense == "future" else tense
             return replace(clause, modal=modal, negative=negative, tense=tense)
         return replace(clause, negative=negative)
+
+    def several(self, clause: Clause) -> bool:
+        """Whether the subject is more than one, so that they can do it together."""
+        node = clause.subject
+        if isinstance(node, Pronoun):
+            return node.pronoun.plural
+        return isinstance(node, Coordination) or (isinstance(node, NounPhrase) and node.many)
 
     def animate(self, node: Nominal) -> bool:
         if isinstance(node, NounPhrase):
@@ -752,7 +767,8 @@ class Sampler:
         if isinstance(clause.subject, Pronoun) and clause.subject.pronoun.person == 1:
             clause = replace(clause, subject=self.personal("you", "he", "she", "they"))
             clause = self.refit(clause)
-        return replace(clause, mood="question", negative=clause.negative and self.chance(0.3), frequency=None)
+        negative = clause.negative and clause.modal != "can" and self.chance(0.3)
+        return replace(clause, mood="question", negative=negative, frequency=None)
 
     def refit(self, clause: Clause) -> Clause:
         """After a change of subject: complements agree again, objects are somebody else."""
@@ -851,7 +867,9 @@ class Sampler:
                 content = self.refit(replace(content, subject=self.named()))
         elif isinstance(content.subject, Pronoun) and content.subject.pronoun.person == 3 and content.weather is None:
             content = self.refit(replace(content, subject=self.personal("I", "you", "we")))
-        tense = self.weighed(("present", "past"), (60, 40))
+        tense = "past" if verb.english == "hear" else self.weighed(("present", "past"), (60, 40))
+        if verb.english in PROSPECTIVE and content.tense == "past":
+            content = replace(content, tense="present", time=None)
         clause = Clause(self.next_key(), "verb", subject, verb=verb, content=content, tense=tense)
         return replace(clause, negative=self.chance(0.15))
 
@@ -1266,5 +1284,5 @@ class Sampler:
             "nested": (4, self.nested),
             "pronoun": (6, self.referring),
             "ambiguous": (5.5, self.ambiguous_word),
-            "copy": (7, self.copying),
+            "copy": (12, self.copying),
         }

@@ -25,7 +25,7 @@ HELD_SENTENCES, HELD_COMBINATIONS = 5, 40
 """One sentence in 5 (per language) and one combination in 40 never reach training."""
 LONGEST, SHORTEST = 18, 2
 """English words of a training sentence; the split `long` has more."""
-VERSION = 1
+VERSION = 2
 
 
 def _bucket(text: str, buckets: int) -> int:
@@ -79,7 +79,9 @@ def draw(lexicon: Lexicon, seed: int | str, construction: str | None = None) -> 
     sampler = Sampler(lexicon, random.Random(f"{seed}"))
     while True:
         sentence = sampler.sentence(construction)
-        yield build(sentence, lexicon, frozenset(sampler.combinations))
+        pair = build(sentence, lexicon, frozenset(sampler.combinations))
+        if pair.settled:
+            yield pair
 
 
 def pairs(seed: int, *, slice: bool = False) -> Iterator[Pair]:

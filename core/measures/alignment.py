@@ -61,15 +61,17 @@ def hard_links(
     targets: int,
     sources: int,
 ) -> Int[Array, "*head target"]:
-    """The source word that each target word looks at most, −1 where it cannot be said.
+    """The source word that each target word looks at most, −1 where it looks at none.
 
     `query_word` is the target word each query stands for (−1: none), so naive and shifted differ in it alone. A
-    word's queries are averaged, a word's keys summed; specials and padding count for nothing.
+    word's queries are averaged, a word's keys summed. A special token (word −1) that gets more than any word is
+    the empty word of Och and Ney (2003, section 2.1): what looks there is linked to nothing.
     """
-    queries, keys = membership(query_word, targets), membership(key_word, sources)
-    mass = queries @ weights @ keys.T
-    best: Int[Array, "*head target"] = mass.argmax(-1)
-    return np.where(mass.max(-1) > 0, best, -1)
+    mass = membership(query_word, targets) @ weights
+    on_words = mass @ membership(key_word, sources).T
+    on_none = mass[..., key_word < 0].max(-1, initial=0.0)
+    best: Int[Array, "*head target"] = on_words.argmax(-1)
+    return np.where(on_words.max(-1) > on_none, best, -1)
 
 
 @dataclass(frozen=True)

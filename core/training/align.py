@@ -21,7 +21,6 @@ from core.transformer import Transformer
 
 DIRECTIONS: tuple[Direction, Direction] = ("en-ko", "ko-en")
 AT_ONCE = 64  # sentences decoded or read together
-CONTENT = frozenset({"noun", "name", "verb", "adjective", "adverb"})
 Tokens = tuple[Token, ...]
 
 
@@ -48,7 +47,7 @@ class Gold:
     def content(self) -> frozenset[int]:
         """Target words that carry meaning of their own and have a sure link."""
         linked = {target for _, target in self.sure}
-        return frozenset(t for t in linked if CONTENT & set(self.target.words[t].slot.split(".")))
+        return frozenset(t for t in linked if self.target.words[t].content)
 
 
 def turned(links: Links) -> Links:
