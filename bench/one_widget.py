@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.parts import models
 
-models.model()
+models.model(models.TRANSLATOR)
 st.title("One widget")
 st.toggle("Toggle")
 st.text(f"before the mask: {st.session_state.setdefault('runs', 0)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.corpus.lexicon import INVENTED, Adverb
 from core.corpus.tree import (
@@ -102,6 +102,10 @@ def _existence(clause: Clause) -> list[Unit]:
     finite, _, rest = _group(clause, many=_many(clause.subject), person=3)
     there = Unit("there", "there", NONE, keys(clause.key, "verb"))
     opening = [finite[0], there] if clause.mood == "question" else [there, finite[0]]
+    subject = clause.subject
+    if clause.negative and isinstance(subject, NounPhrase) and subject.determiner in ("a", "") and not subject.count:
+        no = Unit("no", "negation", keys(clause.key, "negation"))
+        return [*opening, *rest, no, *nominal(replace(subject, determiner=""), "subject"), *_adjuncts(clause)]
     return [*opening, *finite[1:], *rest, *nominal(clause.subject, "subject"), *_adjuncts(clause)]
 
 
@@ -176,9 +180,9 @@ def _verbals(clause: Clause) -> list[Verbal]:
     modal = keys(key, "modal")
     chain: list[Verbal] = []
     if clause.tense == "future":
-        chain.append(_fixed("will", "base", keys(key, "tense")))
+        chain.append(_fixed("would" if clause.shifted else "will", "base", keys(key, "tense")))
     if clause.modal == "can":
-        chain.append(_fixed("could" if clause.tense == "past" else "can", "base", modal))
+        chain.append(_fixed("could" if clause.tense == "past" or clause.shifted else "can", "base", modal))
     if clause.modal == "must":
         chain.append(_fixed("must", "base", modal))
     if clause.modal == "have to":
@@ -220,7 +224,7 @@ def _main_verb(clause: Clause) -> Verbal:
 
 
 def _finite(verbal: Verbal, clause: Clause, *, many: bool, person: int) -> Unit:
-    past = clause.tense == "past"
+    past = clause.tense == "past" or (clause.shifted and clause.tense == "present")
     if verbal.forms is BE:
         text = _be(past=past, many=many, person=person)
     elif past:

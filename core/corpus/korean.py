@@ -149,6 +149,8 @@ def _negated(clause: Clause, stem: Stem) -> Stem:
         return stem
     tagged = keys(clause.key, "negation")
     stem = stem.add(Morpheme("지", "EC", "ending", NONE, tagged))
+    if clause.passive and clause.verb and clause.verb.passive.endswith("받다"):
+        return stem.word(Morpheme("못하", "VV", "negation", tagged, lemma="못하다"), kind="verb")
     if clause.verb and clause.verb.english in UNABLE and clause.mood in ("statement", "question"):
         return stem.word(Morpheme("못하", "VV", "negation", tagged, lemma="못하다"), kind="verb")
     if clause.mood in ("imperative", "request", "suggestion"):
@@ -332,7 +334,20 @@ def _subject(clause: Clause, *, topic: bool) -> list[Eojeol]:
         return [(Morpheme(form, "NP", "subject.question", asked), Morpheme("가", "JKS", "particle", NONE, asked))]
     if clause.kind == "exist":
         return []
-    return marked(subject, "topic" if topic else "subject", slot="subject")
+    if clause.kind == "have" and not topic:
+        return marked(subject, "recipient", slot="subject")
+    return marked(subject, "topic" if topic and not _new(clause) else "subject", slot="subject")
+
+
+def _new(clause: Clause) -> bool:
+    """Whether an event brings its subject up for the first time: 음악가가 왔다, not 음악가는."""
+    phrase = clause.subject
+    if not isinstance(phrase, NounPhrase) or clause.kind != "verb" or (clause.verb and clause.verb.stative):
+        return False
+    if clause.mood != "statement" or clause.content or phrase.relative or phrase.possessor or phrase.superlative or phrase.noun.article:
+        return False
+    event = clause.tense != "present" or clause.progressive or bool(phrase.count)
+    return phrase.determiner in ("a", "many") or (phrase.determiner == "" and phrase.plural and event)
 
 
 def _body(clause: Clause) -> list[Eojeol]:

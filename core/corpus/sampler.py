@@ -42,6 +42,7 @@ from core.corpus.tree import (
 T = TypeVar("T")
 HUMAN = resolve("human")
 PLACES = resolve("building,room,place")
+SPOTS = PLACES | resolve("town,country,spot")
 BESIDE = {
     "on": resolve("furniture"),
     "under": resolve("furniture"),
@@ -122,6 +123,10 @@ WEATHER = (
     ("rain", "rains", "rained", "raining", "비", "오다"),
     ("snow", "snows", "snowed", "snowing", "눈", "오다"),
 )
+AIMED = frozenset({"go", "come", "return"})
+"""Verbs of motion that need not say where."""
+BODILY = frozenset({"hurt", "rub", "scratch", "wash"})
+"""Done to a part of one's own body, English says whose: he hurt his head."""
 PROSPECTIVE = ("promise", "expect", "hope")
 """What is promised or expected is not past."""
 DEMONSTRATIVES = (
@@ -337,7 +342,7 @@ class Sampler:
 
     def resolves(self, verb: Verb, noun: Noun) -> bool:
         """Whether the verb's objects leave only one sense of the noun, and the noun only one sense of the verb."""
-        if noun not in self.lexicon.nouns_of(verb.object):
+        if noun not in self.lexicon.nouns_of(verb.object) or (verb.english in BODILY and "body" in noun.classes):
             return False
         twins = [
             v
@@ -393,7 +398,7 @@ class Sampler:
         if verb.frame == "d":
             recipient = self.other(clause.subject)
             clause = replace(clause, recipient=recipient, recipient_last=self.chance(0.4))
-        if verb.frame == "l" or (verb.frame == "m" and self.chance(0.85)):
+        if verb.frame == "l" or (verb.frame == "m" and (verb.english not in AIMED or self.chance(0.85))):
             clause = replace(clause, place=self.goal(verb))
         return self.decorated(clause, size=size)
 
@@ -401,6 +406,8 @@ class Sampler:
         if verb.object & HUMAN and self.chance(0.5):
             return self.other(subject)
         noun = self.noun(verb.object)
+        if noun and verb.english in BODILY and "body" in noun.classes:
+            return self.own(noun, subject)
         if noun is None or not self.resolves(verb, noun):
             return None
         self.combinations.add((verb.english, "object", noun.english))
@@ -411,6 +418,16 @@ class Sampler:
                 assert one and two
                 return Coordination(self.next_key(), one, "or" if self.chance(0.3) else "and", two)
         return self.phrase(verb.object, size=size, noun=noun)
+
+    def own(self, noun: Noun, subject: Nominal) -> NounPhrase | None:
+        """The subject's own hand; None where no pronoun says whose."""
+        if not isinstance(subject, Pronoun) or subject.pronoun.gender == "n":
+            return None
+        owner = replace(subject, key=self.next_key())
+        plural = subject.pronoun.plural and noun.countable
+        phrase = NounPhrase(self.next_key(), noun, determiner="", plural=plural, possessor=owner)
+        self.phrases[phrase.key] = phrase
+        return phrase
 
     def other(self, subject: Nominal) -> Nominal:
         """Somebody else than the subject, so that no reflexive is called for."""
@@ -489,7 +506,8 @@ class Sampler:
         if relative:
             return replace(clause, negative=negative and clause.tense == "present")
         draw = self.random.random()
-        if clause.verb and clause.verb.korean in POSTURES and clause.tense == "present":
+        posture = clause.verb.korean if clause.verb and clause.verb.korean in POSTURES else ""
+        if posture and (clause.tense == "present" or (clause.tense == "past" and posture == "서다")):
             return replace(clause, progressive=True, negative=negative)
         if draw < 0.09 and not stative and clause.tense in ("present", "past"):
             return replace(clause, progressive=True, negative=negative)
@@ -826,7 +844,7 @@ class Sampler:
         while True:
             clause = self.acting(frames, asking=True)
             done_to = clause.verb.object if clause.verb else frozenset()
-            if (word == "whom" and not done_to & HUMAN) or (word == "what" and done_to & HUMAN):
+            if (word == "whom" and not done_to & HUMAN) or (word == "what" and (done_to & HUMAN or done_to <= SPOTS)):
                 continue
             if isinstance(clause.subject, Pronoun) and clause.subject.pronoun.person == 1:
                 clause = self.refit(replace(clause, subject=self.personal("you", "he", "she", "they")))
@@ -870,8 +888,17 @@ class Sampler:
         tense = "past" if verb.english == "hear" else self.weighed(("present", "past"), (60, 40))
         if verb.english in PROSPECTIVE and content.tense == "past":
             content = replace(content, tense="present", time=None)
+        content = self.shifted(content) if tense == "past" else content
         clause = Clause(self.next_key(), "verb", subject, verb=verb, content=content, tense=tense)
         return replace(clause, negative=self.chance(0.15))
+
+    def shifted(self, clause: Clause) -> Clause:
+        """A clause reported in the past: English moves its tense back, Korean keeps it."""
+        if clause.subordinate:
+            clause = replace(clause, subordinate=(clause.subordinate[0], self.shifted(clause.subordinate[1])))
+        tense: Tense = "present" if clause.tense == "past" else clause.tense
+        time = clause.time if clause.time and clause.time.tense == "any" else None
+        return replace(clause, tense=tense, time=time, shifted=True)
 
     def simple(self, *, size: int = 1) -> Clause:
         draw = self.random.random()
@@ -934,9 +961,14 @@ class Sampler:
             and isinstance(other.subject, Pronoun)
             and clause.subject.pronoun == other.subject.pronoun
         )
-        if same and not clause.weather:
+        if (same or self.taken_for(clause.subject, other.subject)) and not clause.weather:
             return self.refit(replace(clause, subject=self.named()))
         return clause
+
+    def taken_for(self, subject: Nominal, other: Nominal) -> bool:
+        """Whether English would take the pronoun for the other, which Korean would not."""
+        third = isinstance(subject, Pronoun) and subject.pronoun.person == 3 and subject.pronoun.gender != "n"
+        return third and isinstance(other, NounPhrase | Named | Coordination)
 
     def subordinated(self) -> Clause:
         """because, when, if, although, before, after."""
@@ -967,7 +999,8 @@ class Sampler:
             while content.subordinate and isinstance(content.subordinate[1].subject, Pronoun) and self.third(content):
                 content = self.subordinated()
             assert clause.content and content.subordinate
-            return replace(clause, content=replace(content, subordinate_first=False))
+            content = replace(content, subordinate_first=False)
+            return replace(clause, content=self.shifted(content) if clause.tense == "past" else content)
         word = self.pick(("because", "when", "although", "if"))
         main, other = self.main_for(word), self.simple()
         other = self.fitted(self.distinct(other, main), word, main)

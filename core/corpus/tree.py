@@ -128,6 +128,7 @@ class Clause:
     recipient: Nominal | None = None
     recipient_last: bool = False
     tense: Tense = "present"
+    shifted: bool = False
     negative: bool = False
     modal: Modal = ""
     progressive: bool = False
