@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import address
+from pages.parts import address, tour
 from pages.parts.frame import choose_language, frame, register_pages
 
 address.begin()
@@ -11,6 +11,7 @@ page = register_pages(_)
 st.set_page_config(page_title=f"{page.title} · Headroom", page_icon="🔎", layout="wide")
 try:
     st.session_state["visit"] = frame(_, language)
+    tour.bar(_, page)
     page.run()
 finally:
     address.publish()

@@ -14,7 +14,7 @@ import torch
 
 from bench.table import Section, document
 
-PARTS = ("trace", "decoding", "payload", "screen", "start")
+PARTS = ("trace", "decoding", "payload", "screen", "edits", "start")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PACKAGES = ("torch", "numpy", "streamlit", "tokenizers")
 

@@ -9,18 +9,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from core.checkpoint import CheckpointError, Model, load, save
     from core.decoding import translate
+    from core.edits import EditError, read_edits, write_edits
     from core.run import Run, trace
 
-__all__ = ["CheckpointError", "Model", "Run", "load", "save", "trace", "translate"]
+__all__ = [
+    "CheckpointError",
+    "EditError",
+    "Model",
+    "Run",
+    "load",
+    "read_edits",
+    "save",
+    "trace",
+    "translate",
+    "write_edits",
+]
 
 _HOMES = {
     "CheckpointError": "core.checkpoint",
+    "EditError": "core.edits",
     "Model": "core.checkpoint",
     "Run": "core.run",
     "load": "core.checkpoint",
+    "read_edits": "core.edits",
     "save": "core.checkpoint",
     "trace": "core.run",
     "translate": "core.decoding",
+    "write_edits": "core.edits",
 }
 
 

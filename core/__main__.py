@@ -47,9 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def mistakes() -> tuple[type[Exception], ...]:
     """Errors whose message is meant for users."""
     from core.checkpoint import CheckpointError
+    from core.edits import EditError
     from core.tokens import TokenizerError
 
-    return Mistake, CheckpointError, TokenizerError
+    return Mistake, CheckpointError, EditError, TokenizerError
 
 
 # --- options --------------------------------------------------------------------------------------------------------
@@ -93,6 +94,7 @@ def add_evaluate(commands: Any) -> None:
     command.add_argument("name", metavar="NAME", nargs="?", default="translator")
     command.add_argument("--sample", type=positive, default=300, help="pairs of each split")
     command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--save", action="store_true", help="put the figures on the model's card")
     add_assets(command)
     command.add_argument("--device", default="cpu", help="cpu or cuda")
     command.set_defaults(run=run_evaluate)
@@ -103,6 +105,7 @@ def add_translate(commands: Any) -> None:
     command.add_argument("--to", choices=("ko", "en"), help="target language; guessed from each line's letters")
     command.add_argument("--beams", type=positive, default=1, help="hypotheses kept by beam search")
     command.add_argument("--model", metavar="NAME", default="translator")
+    add_edits(command)
     add_assets(command)
     command.set_defaults(run=run_translate)
 
@@ -114,8 +117,18 @@ def add_trace(commands: Any) -> None:
     command.add_argument("--to", choices=("ko", "en"), help="target language; guessed from the letters")
     command.add_argument("--target", metavar="TEXT", help="read this translation instead of the model's own")
     command.add_argument("--model", metavar="NAME", default="translator")
+    add_edits(command)
     add_assets(command)
     command.set_defaults(run=run_trace)
+
+
+def add_edits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--edits",
+        metavar="EDITS",
+        default="",
+        help="change the model first; the text after edits= in a link, e.g. off_cross.2.3_mean~scale_encoder_1",
+    )
 
 
 def add_assets(command: argparse.ArgumentParser) -> None:
@@ -133,6 +146,10 @@ def add_corpus(commands: Any) -> None:
     sample.set_defaults(run=run_sample)
     tokenizer = actions.add_parser("tokenizer", help="build assets/tokenizer.json from the corpus")
     tokenizer.set_defaults(run=run_tokenizer)
+    probes = actions.add_parser(
+        "probes", help="write assets/probes.json, the held-out sentences that states are read on"
+    )
+    probes.set_defaults(run=run_probes)
 
 
 def positive(text: str) -> int:
@@ -191,6 +208,7 @@ def check_device(device: str) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     from core import load
+    from core.checkpoint import save_metrics
     from core.training.evaluate import evaluate
     from core.variants import VARIANTS
 
@@ -198,6 +216,8 @@ def run_evaluate(options: argparse.Namespace) -> None:
     model = load(options.name, assets=options.assets)
     small = options.name in VARIANTS and VARIANTS[options.name].recipe.slice
     report = evaluate(model.network.to(options.device), model.tokenizer, sample=options.sample, small=small)
+    if options.save:
+        save_metrics(options.name, report, assets=options.assets)
     print(json.dumps(report, indent=2) if options.json else table(report))
 
 
@@ -215,27 +235,34 @@ def table(report: dict[str, Any]) -> str:
         if name != "heads":
             said = value if isinstance(value, str) else f"{value:.3f}"
             lines.append(f"alignment  {name.replace('_', ' '):36} {said}")
+    measured = report["self_attention"]
+    for stack, even in measured["uniform"].items():
+        own = [each["weight_on_itself"] for head, each in measured["heads"].items() if head.startswith(stack)]
+        said = f"{min(own):.3f} to {max(own):.3f}, uniform attention {even:.3f}"
+        lines.append(f"self-attention  {f'{stack} heads, weight on itself':31} {said}")
     return "\n".join(lines)
 
 
 def run_translate(options: argparse.Namespace) -> None:
-    from core import load, translate
+    from core import load, read_edits, translate
 
+    edits = read_edits(options.edits)
     model = load(options.model, assets=options.assets)
     direction = WAYS.get(options.to)
     for line in sys.stdin:
         text = line.strip()
-        print(translate(model, text, direction=direction, beams=options.beams) if text else "", flush=True)
+        written = translate(model, text, direction=direction, beams=options.beams, edits=edits) if text else ""
+        print(written, flush=True)
 
 
 def run_trace(options: argparse.Namespace) -> None:
-    from core import load, trace
+    from core import load, read_edits, trace
 
     if not options.sentence.strip():
         raise Mistake("the sentence is empty")
-    run = trace(
-        load(options.model, assets=options.assets), options.sentence, options.target, direction=WAYS.get(options.to)
-    )
+    edits = read_edits(options.edits)
+    model = load(options.model, assets=options.assets)
+    run = trace(model, options.sentence, options.target, direction=WAYS.get(options.to), edits=edits)
     try:
         run.save(options.out)
     except OSError as error:
@@ -276,6 +303,13 @@ def run_tokenizer(options: argparse.Namespace) -> None:
 
     tokenizer = build_tokenizer(ASSETS / "tokenizer.json")
     print(f"{ASSETS / 'tokenizer.json'}: {tokenizer.size} pieces")
+
+
+def run_probes(options: argparse.Namespace) -> None:
+    from core.corpus.probes import write_probes
+    from core.measures.context import FILE
+
+    print(f"{FILE}: {write_probes(FILE)} sentences")
 
 
 if __name__ == "__main__":

@@ -88,9 +88,12 @@ def keep_nothing(project: Callable[[Tensor], KeysValues], vectors: Tensor) -> Ke
 
 @dataclass
 class Kept:
-    """The keys and values one attention has kept, (batch, head, position, channel) each."""
+    """The keys and values one attention has kept, (batch, head, position, channel) each; this one keeps none."""
 
     pair: KeysValues | None = None
+
+    def __call__(self, project: Callable[[Tensor], KeysValues], vectors: Tensor) -> KeysValues:
+        return project(vectors)
 
     def reorder(self, rows: Int[Tensor, " batch"]) -> None:
         """Continue from other batch rows: beam search drops a hypothesis and doubles another."""
@@ -123,19 +126,22 @@ class Fixed(Kept):
 class LayerCache:
     """What one decoder layer keeps between steps."""
 
-    self_attention: Growing = field(default_factory=Growing)
-    cross_attention: Fixed = field(default_factory=Fixed)
+    self_attention: Kept = field(default_factory=Growing)
+    cross_attention: Kept = field(default_factory=Fixed)
 
 
 class Cache:
-    """The keys and values of one decoding, so that a step computes only its own token."""
+    """The keys and values of one decoding, so that a step computes only its own token.
 
-    def __init__(self, layers: int) -> None:
-        self.layers = tuple(LayerCache() for _ in range(layers))
+    Where a later token changes what earlier ones are (an edit may do that), `keep=False` reads everything again.
+    """
+
+    def __init__(self, layers: int, *, keep: bool = True) -> None:
+        self.layers = tuple(LayerCache() if keep else LayerCache(Kept(), Kept()) for _ in range(layers))
 
     @property
     def length(self) -> int:
-        """How many target positions have been read."""
+        """How many target positions have been read and need not be read again."""
         pair = self.layers[0].self_attention.pair
         return 0 if pair is None else pair[0].shape[2]
 

@@ -43,6 +43,15 @@ def save(network: Transformer, card: Mapping[str, Any], directory: Path) -> None
     (directory / "card.json").write_text(text + "\n", encoding="utf-8")
 
 
+def save_metrics(name: str, metrics: Mapping[str, Any], *, assets: Path = ASSETS) -> None:
+    """Put newly measured figures on the card of a model, of its first seed; raises CheckpointError."""
+    path = assets / "models" / name / "card.json"
+    card = _read_card(path, name)
+    by_seed = card.get("metrics_by_seed", {}) | {str(card["seeds"][0]): metrics}
+    text = json.dumps(card | {"metrics": metrics, "metrics_by_seed": by_seed}, ensure_ascii=False, indent=2)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
 def load(name: str = "translator", *, assets: Path = ASSETS) -> Model:
     """The model in assets/models/NAME, in single precision and ready to evaluate; raises CheckpointError."""
     directory = assets / "models" / name

@@ -1,13 +1,17 @@
-"""Writing a translation token by token: the likeliest each time, or a beam of the likeliest so far."""
+"""Writing a translation token by token: the likeliest each time, one drawn by lot, or a beam of the likeliest."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from core.attention import Cache
 from core.checkpoint import Model
+from core.editing import Reading, editing
+from core.edits import Edit, check
 from core.tokens import Direction, detect_direction
 from core.transformer import Transformer
 
@@ -19,7 +23,37 @@ def longest_translation(source_length: int) -> int:
     return min(2 * source_length + 20, 120)
 
 
+Choose = Callable[[Float[Tensor, "batch vocab"]], Int[Tensor, " batch"]]
+"""Decides on the next token of each row from its logits."""
+
+
 @torch.inference_mode()
+def write(
+    network: Transformer,
+    memory: Float[Tensor, "batch source width"],
+    source_mask: Bool[Tensor, "batch source"],
+    choose: Choose,
+    *,
+    start: int,
+    end: int,
+    maximum: int | None = None,
+    cache: Cache | None = None,
+) -> list[list[int]]:
+    """One token after the other, as `choose` decides, for each row of what the encoder read.
+
+    A row holds the tokens after `start`, up to and with `end`, or `maximum` tokens if it never comes.
+    """
+    maximum = longest_translation(memory.shape[1]) if maximum is None else maximum
+    cache = cache or Cache(network.config.decoder_layers)
+    written = torch.full((len(memory), 1), start, device=memory.device)
+    unfinished = torch.ones_like(written, dtype=torch.bool)
+    while written.shape[1] <= maximum and unfinished.any():
+        last = choose(network.decode(written[:, cache.length :], memory, source_mask, cache)[:, -1])[:, None]
+        written = torch.cat((written, last), dim=1)
+        unfinished = unfinished & (last != end)
+    return [_through_end(row[1:], end) for row in written.tolist()]
+
+
 def greedy(
     network: Transformer,
     memory: Float[Tensor, "batch source width"],
@@ -28,24 +62,82 @@ def greedy(
     start: int,
     end: int,
     maximum: int | None = None,
+    cache: Cache | None = None,
 ) -> list[list[int]]:
-    """The likeliest next token, again and again, for each row of what the encoder read.
+    """The likeliest next token, again and again."""
+    return write(network, memory, source_mask, likeliest, start=start, end=end, maximum=maximum, cache=cache)
 
-    A row holds the tokens after `start`, up to and with `end`, or `maximum` tokens if it never comes.
-    """
-    maximum = longest_translation(memory.shape[1]) if maximum is None else maximum
-    cache = Cache(network.config.decoder_layers)
-    last = torch.full((len(memory), 1), start, device=memory.device)
-    written, unfinished = [last], torch.ones_like(last, dtype=torch.bool)
-    while len(written) <= maximum and unfinished.any():
-        last = network.decode(last, memory, source_mask, cache)[:, -1:].argmax(-1)
-        written.append(last)
-        unfinished = unfinished & (last != end)
-    return [_through_end(row[1:], end) for row in torch.cat(written, dim=1).tolist()]
+
+def likeliest(logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
+    """The token with the highest logit."""
+    return logits.argmax(-1)
+
+
+def follow(ids: Sequence[int]) -> Choose:
+    """Tokens that are given, whatever the logits say, and after them the likeliest."""
+    left = iter(ids)
+
+    def choose(logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
+        given = next(left, None)
+        return likeliest(logits) if given is None else logits.new_full(logits.shape[:1], given, dtype=torch.long)
+
+    return choose
 
 
 def _through_end(ids: list[int], end: int) -> list[int]:
     return ids[: ids.index(end) + 1] if end in ids else ids
+
+
+# --- by lot ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn: at 0 each of `top_k` and `top_p` leaves all tokens in the draw.
+
+    A temperature below 1 favours likely tokens; `top_k` keeps the k likeliest (Fan et al. 2018); `top_p` keeps the
+    fewest that together have at least that probability (nucleus sampling, Holtzman et al. 2020). In this order, and
+    what is left is scaled back to 1 after each.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 0.0
+
+    def probabilities(self, logits: Float[Tensor, "*batch vocab"]) -> Float[Tensor, "*batch vocab"]:
+        """The probabilities with which each token is drawn; 0 for those left out."""
+        shares = (logits / self.temperature).softmax(-1)
+        ordered, order = shares.sort(dim=-1, descending=True, stable=True)
+        if self.top_k:
+            ordered[..., self.top_k :] = 0.0
+            ordered = ordered / ordered.sum(-1, keepdim=True)
+        if 0.0 < self.top_p < 1.0:
+            before = ordered.cumsum(-1) - ordered
+            ordered = ordered.masked_fill(before >= self.top_p, 0.0)
+        return torch.zeros_like(shares).scatter(-1, order, ordered / ordered.sum(-1, keepdim=True))
+
+
+def drawn(probabilities: Float[Tensor, "batch vocab"], numbers: Float[Tensor, " batch"]) -> Int[Tensor, " batch"]:
+    """The token in whose share of the line from 0 to 1 a number falls, likely tokens laid out first."""
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    places = torch.searchsorted(ordered.cumsum(-1), numbers[:, None].to(ordered), right=True)
+    last = (ordered > 0).sum(-1, keepdim=True) - 1  # where rounding leaves the sum below the number
+    return order.gather(-1, torch.minimum(places, last))[:, 0]
+
+
+def by_lot(sampling: Sampling, seed: int, heard: Callable[[float], None] = lambda _: None) -> Choose:
+    """Draw each next token; the same seed draws the same. `heard` is told each random number of the first row."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def choose(logits: Float[Tensor, "batch vocab"]) -> Int[Tensor, " batch"]:
+        numbers = torch.rand(len(logits), generator=generator, dtype=torch.float64)
+        heard(numbers[0].item())
+        return drawn(sampling.probabilities(logits), numbers.to(logits.device))
+
+    return choose
+
+
+# --- a beam ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -61,6 +153,18 @@ class Hypothesis:
         return self.log_probability / length_penalty
 
 
+Fate = Literal["kept", "ended", "pruned"]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What a step of a beam search considered, which of the hypotheses kept before it continues, and its fate."""
+
+    row: int
+    hypothesis: Hypothesis
+    fate: Fate
+
+
 @torch.inference_mode()
 def beam_search(
     network: Transformer,
@@ -72,25 +176,29 @@ def beam_search(
     end: int,
     maximum: int | None = None,
     penalty: float = LENGTH_PENALTY,
+    watch: Callable[[list[Branch]], None] = lambda _: None,
+    cache: Cache | None = None,
 ) -> list[Hypothesis]:
     """Translations of one sentence, best score first, from the `beams` likeliest beginnings at each step.
 
     It stops when `beams` translations have ended; if none has after `maximum` tokens, beginnings come back.
+    `watch` is told the branches of each step, likeliest first.
     """
     maximum = longest_translation(memory.shape[1]) if maximum is None else maximum
-    cache = Cache(network.config.decoder_layers)
+    cache = cache or Cache(network.config.decoder_layers)
     alive, finished = [Hypothesis((), 0.0)], []
     for _ in range(maximum):
-        last = torch.tensor([each.ids[-1:] or (start,) for each in alive], device=memory.device)
+        written = torch.tensor([(start, *each.ids) for each in alive], device=memory.device)
         rows = (memory.expand(len(alive), -1, -1), source_mask.expand(len(alive), -1))
-        log_probabilities = network.decode(last, *rows, cache)[:, -1].log_softmax(-1)
-        longer = continuations(alive, log_probabilities, 2 * beams)
-        finished += [each for _, each in longer[:beams] if each.ids[-1] == end]
+        log_probabilities = network.decode(written[:, cache.length :], *rows, cache)[:, -1].log_softmax(-1)
+        branches = judged(continuations(alive, log_probabilities, 2 * beams), beams, end)
+        watch(branches)
+        finished += [each.hypothesis for each in branches if each.fate == "ended"]
+        kept = [each for each in branches if each.fate == "kept"]
+        alive = [each.hypothesis for each in kept]
         if len(finished) >= beams:
             break
-        going = [(row, each) for row, each in longer if each.ids[-1] != end][:beams]
-        alive = [each for _, each in going]
-        cache.reorder(torch.tensor([row for row, _ in going], device=memory.device))
+        cache.reorder(torch.tensor([each.row for each in kept], device=memory.device))
     return sorted(finished or alive, key=lambda each: each.score(penalty), reverse=True)[:beams]
 
 
@@ -111,17 +219,39 @@ def continuations(
     return found
 
 
-@torch.inference_mode()
-def translate(model: Model, text: str, *, direction: Direction | None = None, beams: int = 1) -> str:
-    """The model's translation of a text, by beam search when `beams` is more than 1.
+def judged(longer: Sequence[tuple[int, Hypothesis]], beams: int, end: int) -> list[Branch]:
+    """What becomes of the continuations of one step, likeliest first.
 
-    Without a direction, a text whose letters are mostly Hangul is taken to be Korean and any other English.
+    An end among the `beams` likeliest is a translation; of the others the `beams` likeliest go on.
+    """
+    branches, going = [], 0
+    for place, (row, each) in enumerate(longer):
+        ends = each.ids[-1] == end
+        stays = place < beams if ends else going < beams
+        going += stays and not ends
+        fate: Fate = "pruned" if not stays else "ended" if ends else "kept"
+        branches.append(Branch(row, each, fate))
+    return branches
+
+
+@torch.inference_mode()
+def translate(
+    model: Model, text: str, *, direction: Direction | None = None, beams: int = 1, edits: Sequence[Edit] = ()
+) -> str:
+    """The translation of a text by a model, or an edited one, by beam search when `beams` is more than 1.
+
+    Without a direction, a text whose letters are mostly Hangul is taken to be Korean and any other English. Raises
+    EditError when an edit does not fit.
     """
     tokenizer = model.tokenizer
     source = tokenizer.source(text, direction or detect_direction(text))
     ids = torch.tensor([[token.id for token in source]])
     mask = torch.ones_like(ids, dtype=torch.bool)
-    memory = model.network.encode(ids, mask)
-    ends = {"start": tokenizer.start_id, "end": tokenizer.end_id}
-    best = beam_search(model.network, memory, mask, beams=beams, **ends)[0]
-    return tokenizer.decode([each for each in best.ids if each != tokenizer.end_id])
+    start, end = tokenizer.start_id, tokenizer.end_id
+    check(edits, model.network.config, len(source))
+    reading = Reading(model.network)
+    with editing(edits, reading):
+        memory = model.network.encode(ids, mask)
+        cache = reading.begin(edits)
+        best = beam_search(model.network, memory, mask, beams=beams, start=start, end=end, cache=cache)[0]
+    return tokenizer.decode([each for each in best.ids if each != end])

@@ -54,8 +54,8 @@ class HookPoint:
 def listen(*listeners: Listener, paths: Container[str] | None = None) -> Iterator[None]:
     """Let listeners hear every hook point that this context runs, or only those whose path is in `paths`.
 
-    Later listeners see what earlier ones returned, so the one that captures comes last:
-    `with listen(switch_off("encoder.0.self_attention", 2), captured.__setitem__): ...`
+    Later listeners see what earlier ones returned, so the one that captures comes last. Changes worth a name are
+    made by `core.editing`, which listens here.
     """
     token = _subscriptions.set(_subscriptions.get() + tuple((listener, paths) for listener in listeners))
     try:
@@ -80,20 +80,3 @@ def name_hook_points(model: nn.Module) -> tuple[str, ...]:
     for path, point in points.items():
         point.path = path
     return tuple(points)
-
-
-def switch_off(attention: str, head: int) -> Listener:
-    """A listener that silences one head: its outputs become zero before W_O mixes the heads.
-
-    `attention` is the path of an attention module, for example "decoder.1.cross_attention".
-    """
-    path = f"{attention}.head_outputs"
-
-    def silence(heard: str, value: Tensor) -> Tensor | None:
-        if heard != path:
-            return None
-        silenced = value.clone()
-        silenced[:, head] = 0.0
-        return silenced
-
-    return silence

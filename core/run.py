@@ -1,8 +1,8 @@
 """One translation with everything the model computed on the way: a value that outlives the model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextvars import Context
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cache, cached_property
 from inspect import get_annotations
 from pathlib import Path
@@ -14,9 +14,11 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.attention import contributions
+from core.attention import Cache, contributions
 from core.checkpoint import Model
 from core.decoding import greedy
+from core.editing import Reading, editing
+from core.edits import Edit, check, write_edits
 from core.hooks import Listener, listen, someone_listens
 from core.tokens import Direction, Token, detect_direction
 from core.transformer import Transformer
@@ -126,7 +128,7 @@ class Run:
 
     `target_tokens` is what the decoder read (`<start>` y1 .. yn), `predicted_tokens` what each of its
     positions was asked for (y1 .. yn `<end>`). What was captured is cut into parts when a part is first asked
-    for, so that a run costs little more than the pass itself.
+    for, so that a run costs little more than the pass itself. Where there are `edits`, every number is edited.
     """
 
     model_name: str
@@ -138,6 +140,7 @@ class Run:
     predicted_tokens: tuple[Token, ...]
     captured: Mapping[str, Tensor]
     network: Transformer
+    edits: tuple[Edit, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -194,6 +197,7 @@ class Run:
         """Every tensor under its hook point's path, and the sentence as arrays of strings."""
         numbers = {path: self.tensor(path).numpy() for path in self.paths}
         texts = {name: np.array(getattr(self, name)) for name in TEXTS}
+        texts |= {"edits": np.array(write_edits(self.edits))} if self.edits else {}
         tokens = {name: np.array([token.piece for token in getattr(self, name)]) for name in SENTENCES}
         return numbers | texts | tokens | {"log_probabilities": self.log_probabilities.numpy()}
 
@@ -229,20 +233,20 @@ def trace(
     target: str | None = None,
     *,
     direction: Direction | None = None,
+    edits: Sequence[Edit] = (),
     listeners: Sequence[Listener] = (),
 ) -> Run:
     """Translate a text, or read a given target, and keep everything the model computes.
 
     Its own translation is decoded greedily; the decoder then reads that again, all positions at once, except that
-    the logits, a quarter of that pass, are those that chose each token. Listeners hear and may edit both passes,
-    so that switching a head off changes the translation too.
+    the logits, a quarter of that pass, are those that chose each token. Edits and listeners hear and change both
+    passes, so that switching a head off changes the translation too. Raises EditError when an edit does not fit.
     """
     tokenizer = model.tokenizer
     direction = direction or detect_direction(text)
     source = tokenizer.source(text, direction)
     given = None if target is None else tokenizer.target(target)
-    with torch.inference_mode(), listen(*listeners):
-        sentence, captured = _watched(model, source, given)
+    sentence, captured = _watched(model, source, given, tuple(edits), listeners)
     written = [token.id for token in sentence if not token.special]
     return Run(
         model_name=model.name,
@@ -254,20 +258,53 @@ def trace(
         predicted_tokens=sentence[1:],
         captured=captured,
         network=model.network,
+        edits=tuple(edits),
     )
 
 
-def _watched(model: Model, source: Tokens, given: Tokens | None) -> tuple[Tokens, dict[str, Tensor]]:
+def reread(model: Model, run: Run, edits: Sequence[Edit]) -> Run:
+    """The tokens of a run, read by the edited model: every tensor can be compared with the run's, cell by cell.
+
+    Raises EditError when an edit does not fit.
+    """
+    given = (*run.target_tokens, run.predicted_tokens[-1])
+    _, captured = _watched(model, run.source_tokens, given, tuple(edits), ())
+    return replace(run, captured=captured, edits=tuple(edits))
+
+
+@torch.inference_mode()
+def _watched(
+    model: Model,
+    source: Tokens,
+    given: Tokens | None,
+    edits: tuple[Edit, ...],
+    listeners: Sequence[Listener],
+) -> tuple[Tokens, dict[str, Tensor]]:
     """The target sentence from its start to its last token, and what encoder and decoder computed for it."""
+    check(edits, model.network.config, len(source), None if given is None else len(given) - 1)
+    kept = _kept(model.network.paths, everything=bool(listeners) or someone_listens())
+    reading = Reading(model.network)
+    with editing(edits, reading), listen(*listeners):
+        return _captured(model, source, given, kept, reading, edits)
+
+
+def _captured(
+    model: Model,
+    source: Tokens,
+    given: Tokens | None,
+    kept: Container[str],
+    reading: Reading,
+    edits: tuple[Edit, ...],
+) -> tuple[Tokens, dict[str, Tensor]]:
     network, ids = model.network, _ids(source)
     mask = torch.ones_like(ids, dtype=torch.bool)
     captured: dict[str, Tensor] = {}
-    kept = _kept(network.paths, everything=someone_listens())
     with listen(captured.__setitem__, paths=kept):
         memory = network.encode(ids, mask)
     steps: list[Tensor] = []
-    with listen(lambda _, logits: steps.append(logits), paths={"logits"}):
-        sentence = given or _written(model, memory, mask)
+    with listen(lambda _, logits: steps.append(logits[:, -1:]), paths={"logits"}):
+        sentence = given or _written(model, memory, mask, reading.begin(edits))
+    reading.end()
     with listen(captured.__setitem__, paths=kept):
         read = network.states if steps else network.decode
         read(_ids(sentence[:-1]), memory, mask)
@@ -281,9 +318,9 @@ def _kept(paths: tuple[str, ...], *, everything: bool) -> frozenset[str]:
     return frozenset(path for path in paths if path.rpartition(".")[2] not in derived)
 
 
-def _written(model: Model, memory: Tensor, mask: Tensor) -> Tokens:
+def _written(model: Model, memory: Tensor, mask: Tensor, cache: Cache) -> Tokens:
     start, end = model.tokenizer.start_id, model.tokenizer.end_id
-    ids = greedy(model.network, memory, mask, start=start, end=end)[0]
+    ids = greedy(model.network, memory, mask, start=start, end=end, cache=cache)[0]
     return model.tokenizer.tokens([start, *ids])
 
 

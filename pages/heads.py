@@ -13,7 +13,7 @@ st.markdown(
     _(
         "Each small map is one head. A row is a token that looks (**query**), a column a token that is "
         "looked at (**key**); the stronger the colour, the more **attention weight** goes there, and each row "
-        "sums to 1. Everything here is measured on the sentence above."
+        "sums to 1. What is not marked *edited* is measured on the sentence above."
     )
 )
 heads.explore(here)

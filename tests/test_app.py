@@ -2,16 +2,20 @@
 
 import json
 import unicodedata
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.charts import heatmap
-from core.run import Run
+from core.edits import HeadOff, write_edits
+from core.run import Run, reread, trace
 from pages.parts import models
 from pages.parts.bar import FIRST, LONGEST, SAMPLES, clean
+from pages.parts.selection import of_kind
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = models.assets()
@@ -204,8 +208,8 @@ def test_text_becomes_one_clean_line() -> None:
         {"kind": "none"},
         {"cell": "x.y"},
         {"cell": "1"},
-        {"off": "cross.9.9-zzz"},
-        {"off": "....."},
+        {"edits": "off_cross.9.9_zero~zzz"},
+        {"edits": "....."},
         {"to": "fr"},
         {"lang": "de"},
         {"words": "maybe", "plain": "2"},
@@ -224,7 +228,15 @@ def test_a_tampered_link_falls_back(app: AppTest, page: str, address: dict[str, 
 
 
 def test_a_link_reproduces_the_view(app: AppTest) -> None:
-    opened(app, text="나는 공부하러 독서실에 간다", kind="cross", head="2.3", cell="3.2", off="cross.2.3", lang="ko")
+    opened(
+        app,
+        text="나는 공부하러 독서실에 간다",
+        kind="cross",
+        head="2.3",
+        cell="3.2",
+        edits="off_cross.2.3_zero",
+        lang="ko",
+    )
     grid, matrix = drawn(app, "grid")[0], drawn(app, "detail")[0]
     assert grid["chosen"] == [1, 2] and grid["off"] == [[1, 2]] and matrix["cell"] == [2, 1]
     assert app.text_input(key="text").value == "나는 공부하러 독서실에 간다"
@@ -318,27 +330,6 @@ def test_a_masked_cell_is_called_masked(app: AppTest) -> None:
     assert "masked" in shown(app)
 
 
-def test_switching_a_head_off_shows_before_after_and_difference(app: AppTest) -> None:
-    opened(app, text="나는 공부하러 독서실에 간다", kind="cross", head="3.1", lang="en")
-    assert not app.dataframe
-    settled(app.toggle(key="silent").set_value(True).run())
-    run = run_of("나는 공부하러 독서실에 간다", "ko-en")
-    after = models.scores_without(run.source_text, "ko-en", "translator", (("decoder.2.cross_attention", 0),))
-    before = run.log_probabilities.tolist()
-    for value in (sum(before), sum(after), sum(after) - sum(before)):
-        assert f"{value:.3f}" in shown(app)
-    assert app.dataframe[0].value["difference"].tolist() == pytest.approx(np.subtract(after, before).tolist())
-    assert drawn(app, "grid")[0]["off"] == [[2, 0]]
-    settled(app.button[0].click().run())
-    assert not app.dataframe and drawn(app, "grid")[0]["off"] == []
-
-
-def test_nothing_switched_off_changes_nothing() -> None:
-    run = run_of("I am a cat", "en-ko")
-    same = models.scores_without("I am a cat", "en-ko", "translator", ())
-    assert same == pytest.approx(run.log_probabilities.tolist(), abs=1e-5)
-
-
 def test_the_decoder_can_be_made_to_read_another_translation(app: AppTest) -> None:
     opened(app, text="나는 공부하러 독서실에 간다", kind="decoder")
     settled(app.text_input(key="target").set_value("I go to the library to study").run())
@@ -352,6 +343,169 @@ def test_no_other_translation_breaks_the_page(app: AppTest, name: str) -> None:
     opened(app, text="I am a cat", kind="cross")
     settled(app.text_input(key="target").set_value(BAD[name]).run())
     drawn(app, "detail")
+
+
+# ---- edits ---------------------------------------------------------------------------------------------------------
+
+STUDY = "나는 공부하러 독서실에 간다"
+CONTROLS = {
+    "instead": ("segmented_control", ["zero", "mean", "uniform", "diagonal", "previous"], "as_it_is"),
+    "scale": ("segmented_control", [1.0], None),
+    "temperature": ("select_slider", [0.1, 10.0], 1.0),
+    "skip_0": ("toggle", [True], False),
+    "skip_3": ("toggle", [True], False),
+}
+
+
+def edits_of(app: AppTest) -> str:
+    return write_edits(app.session_state["edits"])
+
+
+@pytest.mark.parametrize("text", ["I am a cat", STUDY])
+def test_an_edited_head_shows_before_after_and_difference(app: AppTest, text: str) -> None:
+    """The numbers are those of the edited model, asked without the app."""
+    opened(app, text=text, kind="cross", head="3.1", lang="en")
+    assert not app.dataframe
+    settled(app.segmented_control(key="instead").set_value("zero").run())
+    model = models.model(models.TRANSLATOR)
+    before = trace(model, text)
+    after = reread(model, before, [HeadOff("cross.3.1")])
+    one, other = (run.log_probabilities.sum().item() for run in (before, after))
+    for value in (one, other, other - one):
+        assert f"{value:.3f}" in shown(app)
+    changes = (after.log_probabilities - before.log_probabilities).tolist()
+    assert app.dataframe[0].value["difference"].tolist() == pytest.approx(changes, abs=1e-5)
+    assert trace(model, text, edits=[HeadOff("cross.3.1")]).translation in unescape(shown(app))
+    assert drawn(app, "grid")[0]["off"] == drawn(app, "grid")[0]["edited"] == [[2, 0]]
+
+
+@pytest.mark.parametrize("kind", ["encoder", "decoder", "cross"])
+def test_maps_of_an_edited_head_hold_its_weights(app: AppTest, kind: str) -> None:
+    """Before, after and difference of the chosen head; a cell that stays masked is absent in all three."""
+    opened(
+        app,
+        text="I am a cat",
+        kind=kind,
+        head="1.2",
+        lang="en",
+        edits=f"pattern_{kind}.1.2_previous~cell_{kind}.1.2_3_1_closed",
+    )
+    edits = app.session_state["edits"]
+    model = models.model(models.TRANSLATOR)
+    run = trace(model, "I am a cat")
+    before, after = (of_kind(each, kind)[0] for each in (run, reread(model, run, edits)))
+    maps = [heatmap.unpack(each.proto.bytes) for each in app.get("bidi_component")][-3:]
+    masks = [each.mask.expand_as(each.weights)[1].numpy() for each in (before, after)]
+    weights = [each.weights[1].numpy() for each in (before, after)]
+    for (header, cells), values, mask in zip(maps[:2], weights, masks, strict=True):
+        assert ((cells.reshape(mask.shape) == heatmap.ABSENT) == ~mask).all()
+        assert np.abs(cells.reshape(mask.shape) / heatmap.STEPS - values)[mask].max() <= 0.51 / heatmap.STEPS
+        assert header["queries"][0] in ("<start>", "<to-korean>")
+    header, cells = maps[2]
+    limit, either = header["signed"], masks[0] | masks[1]
+    found = (2 * cells.reshape(either.shape).astype(float) / heatmap.STEPS - 1) * limit
+    assert ((cells.reshape(either.shape) == heatmap.ABSENT) == ~either).all()
+    assert np.abs(found - (weights[1] - weights[0]))[either].max() <= 1.02 * limit / heatmap.STEPS
+
+
+@pytest.mark.parametrize("key", CONTROLS)
+def test_every_control_makes_an_edit_and_takes_it_back(app: AppTest, key: str) -> None:
+    """Back at the model's own value nothing is left, in the list and on the page."""
+    opened(app, text="I am a cat", kind="decoder", head="2.3", lang="en")
+    before = shown(app)
+    kind, values, own = CONTROLS[key]
+
+    def control() -> Any:
+        return getattr(app, kind)(key=key)
+
+    own = control().value if own is None else own
+    for value in values:
+        settled(control().set_value(value).run())
+        assert len(app.session_state["edits"]) == 1 and control().value == value
+        assert app.button(key="edit_0").label and shown(app) != before
+    settled(control().set_value(own).run())
+    assert edits_of(app) == "" and shown(app) == before
+
+
+def test_edits_are_listed_on_every_page_and_can_be_taken_back(app: AppTest) -> None:
+    """One by one, the last, or all; an edit that contradicts an earlier one takes its place."""
+    opened(app, text="I am a cat", edits="off_cross.2.3_mean~swap_source_2_3~scale_encoder_1", lang="en")
+    for page in PAGES:
+        settled(app.switch_page(page).run())
+        assert [button.label for button in app.button if button.key and button.key.startswith("edit_")]
+        assert "mean output" in app.button(key="edit_0").label
+    settled(app.button(key="edit_1").click().run())
+    assert edits_of(app) == "off_cross.2.3_mean~scale_encoder_1"
+    settled(app.button(key="undo").click().run())
+    assert edits_of(app) == "off_cross.2.3_mean"
+    settled(app.switch_page("pages/heads.py").run())
+    settled(app.segmented_control(key="kind").set_value("cross").run())
+    app.session_state["head"] = (1, 2)
+    settled(app.run())
+    settled(app.segmented_control(key="instead").set_value("previous").run())
+    assert edits_of(app) == "pattern_cross.2.3_previous"
+    settled(app.button(key="remove_all").click().run())
+    assert edits_of(app) == "" and not [button for button in app.button if button.key == "undo"]
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_edit_has_a_description(app: AppTest, language: str) -> None:
+    """Tokens are named as the visitor typed them, and markup among them stays text."""
+    texts = [
+        "off_cross.2.3_uniform",
+        "pattern_encoder.1_diagonal",
+        "cell_decoder_1_2_open",
+        "cell_encoder.1.1_2_3_closed",
+    ]
+    texts += ["scale_encoder_0.5", "temperature_cross_2", "swap_source_2_3", "freeze_target_2_1", "remove_source_2"]
+    texts += ["embeddings_source_2_3", "residual_encoder.1.attention", "norm_decoder.final", "norm_decoder.1.cross"]
+    opened(app, text="<b> *x* cat", edits="~".join(texts), lang=language)
+    labels = [button.label for button in app.button if button.key and button.key.startswith("edit_")]
+    assert len(labels) == len(texts) == len(set(labels))
+    assert all((max(label) >= "가") == (language == "ko") for label in labels)
+    assert not any("<b>" in label.replace("\\<b\\>", "") for label in labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("off_cross.99.1_zero", "no such layer"),
+        ("off_cross.1.99_zero", "no such head"),
+        ("cell_encoder_40_1_open", "no such token"),
+        ("cell_decoder_1_1_closed", "nothing left to look at"),
+        ("off_everything", "could not be read"),
+        ("<script>", "could not be read"),
+    ],
+)
+def test_an_edit_that_does_not_fit_is_dropped_and_said(app: AppTest, text: str, said: str) -> None:
+    """The others stay, and the note goes with the next edit."""
+    opened(app, text="I am a cat", edits=f"{text}~off_cross.1.1_zero", lang="en")
+    assert edits_of(app) == "off_cross.1.1_zero"
+    assert said in " ".join(caption.value for caption in app.caption)
+    settled(app.button(key="undo").click().run())
+    assert said not in " ".join(caption.value for caption in app.caption)
+
+
+def test_an_edit_is_dropped_when_the_sentence_becomes_too_short(app: AppTest) -> None:
+    """Until then it stays, whatever else is typed."""
+    opened(app, text="The animal did not cross the street.", edits="remove_source_7", lang="en")
+    assert edits_of(app) == "remove_source_7"
+    settled(app.text_input(key="text").set_value("The animals did not cross the street.").run())
+    assert edits_of(app) == "remove_source_7"
+    settled(app.text_input(key="text").set_value("Hi").run())
+    assert edits_of(app) == "" and "no such token" in " ".join(caption.value for caption in app.caption)
+
+
+def test_another_translation_is_read_by_the_edited_model_too(app: AppTest) -> None:
+    """Teacher forcing and edits together: the same tokens before and after."""
+    opened(app, text=STUDY, kind="decoder", lang="en", edits="off_cross.1_zero")
+    settled(app.text_input(key="target").set_value("I go to the library to study").run())
+    model = models.model(models.TRANSLATOR)
+    before = trace(model, STUDY, "I go to the library to study")
+    after = reread(model, before, [HeadOff("cross.1")])
+    assert app.dataframe[0].value["after (edited)"].tolist() == pytest.approx(
+        after.log_probabilities.tolist(), abs=1e-5
+    )
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ CHROMIUM = next(
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: browser tests skipped")
 STUDY = "나는 공부하러 독서실에 간다"
+ANSWERED = "mask_measured=1&mask_code=1&pad_guess=none&future_guess=none"
 
 
 @contextmanager
@@ -181,18 +182,18 @@ def test_pointing_at_a_cell_says_its_words_at_once(server: str, visit: Callable[
 
 def test_a_cold_link_reproduces_the_view(visit: Callable[..., Page]) -> None:
     with serving() as address:
-        link = f"{address}/heads?text={quote(STUDY)}&kind=cross&head=3.2&cell=2.3&off=encoder.1.3&lang=ko"
+        link = f"{address}/heads?text={quote(STUDY)}&kind=cross&head=3.2&cell=2.3&edits=off_encoder.1.3_zero&lang=ko"
         page = visit(link)
         assert page.get_by_role("textbox").first.input_value() == STUDY
         page.get_by_text("3층 2번 헤드").first.wait_for()
-        page.get_by_text("인코더 셀프 어텐션 1층 3번 헤드").wait_for()
+        page.get_by_role("button", name="인코더 셀프 어텐션 1층 3번 헤드").wait_for()
         canvases(page)
         assert in_link(page, "cell") == "2.3" and in_link(page, "kind") == "cross"
 
 
 def test_a_tampered_cold_link_opens_all_the_same(visit: Callable[..., Page]) -> None:
     with serving() as address:
-        page = visit(f"{address}/heads?head=99.99&kind=%3Cb%3E&cell=-1.x&model=none&lang=xx&off=a-b")
+        page = visit(f"{address}/heads?head=99.99&kind=%3Cb%3E&cell=-1.x&model=none&lang=xx&edits=a-b")
         canvases(page)
         page.get_by_text("Layer 1, head 1", exact=True).wait_for()
         assert in_link(page, "head") is None
@@ -235,6 +236,33 @@ def test_boxes_of_the_diagram_lead_on(server: str, visit: Callable[..., Page]) -
     assert in_link(page, "kind") == "cross" and in_link(page, "text") == "I am a cat"
 
 
+def test_undoing_an_edit_restores_the_view(server: str, visit: Callable[..., Page]) -> None:
+    """What a control changes is in the link, on every page, and gone to the last pixel once it is taken back."""
+    page = visit(f"{server}/heads?text=I%20am%20a%20cat&kind=cross&head=2.3")
+    before = [picture(canvas) for canvas in canvases(page)]
+    page.get_by_text("looks at the token before", exact=True).click()
+    settled(page)
+    assert in_link(page, "edits") == "pattern_cross.2.3_previous"
+    page.get_by_role("heading", name="Attention heads").hover()
+    after = [picture(canvas) for canvas in canvases(page)]
+    assert len(after) == len(before) + 3, "the head before and after, and the difference"
+    assert after[0] != before[0] and after[1] == before[1], "the grid marks the head, the large map stays measured"
+    page.reload()
+    page.get_by_role("button", name="Cross-attention, layer 2, head 3").wait_for()
+    page.get_by_role("link", name="Overview").click()
+    page.get_by_role("heading", name="From a sentence to its translation").wait_for()
+    settled(page)
+    page.get_by_role("button", name="Undo last").click()
+    page.get_by_role("button", name="Undo last").wait_for(state="detached")
+    settled(page)
+    assert in_link(page, "edits") is None
+    page.get_by_role("link", name="Heads", exact=True).click()
+    page.get_by_role("heading", name="Attention heads").wait_for()
+    settled(page)
+    page.get_by_role("heading", name="Attention heads").hover()
+    assert [picture(canvas) for canvas in canvases(page)] == before
+
+
 def test_a_sample_is_one_click_away(server: str, visit: Callable[..., Page]) -> None:
     page = visit(f"{server}/")
     page.get_by_role("radio", name=STUDY).or_(page.get_by_role("button", name=STUDY)).first.click()
@@ -272,10 +300,45 @@ def test_sum_and_concat_are_compared(server: str, visit: Callable[..., Page]) ->
     page.get_by_text("Your sentence, shuffled").wait_for()
 
 
+def test_a_cell_of_the_mask_opens_and_closes(server: str, visit: Callable[..., Page]) -> None:
+    """A click opens a cell of the future and shows the leak; undo and another key press restore every pixel."""
+    page = visit(f"{server}/masks?text=I%20am%20a%20cat&mask_pads=0")
+    matrix, weights = (page.locator(".headroom-map canvas").nth(place) for place in (1, 2))
+    weights.wait_for()
+    box = matrix.bounding_box()
+    matrix.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.4})
+    settled(page)
+    query, key = (in_link(page, "mask_cell") or "0.0").split(".")
+    assert int(key) > int(query) and in_link(page, "edits") == f"cell_decoder_{query}_{key}_open"
+    page.get_by_text("The leak").wait_for()
+    page.get_by_role("heading", name="Masks", exact=True).hover()
+    opened = picture(weights)
+    page.get_by_role("button", name="Undo last").click()
+    page.get_by_text("The leak").wait_for(state="detached")
+    settled(page)
+    page.get_by_role("heading", name="Masks", exact=True).hover()
+    shut = picture(weights)
+    assert in_link(page, "edits") is None and shut != opened
+
+    for expected in (opened, shut):
+        matrix.focus()
+        page.keyboard.press("Enter")
+        settled(page)
+        assert picture(weights) == expected
+    for _step in range(8):
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    page.get_by_text("it is the last one of its row").wait_for()
+    settled(page)
+    assert in_link(page, "edits") is None and in_link(page, "mask_cell") == "1.1"
+
+
 @pytest.mark.parametrize(
     "path",
-    ["/", "/heads?kind=cross&off=cross.1.1"]
-    + [f"/positions?part={part}&size_guess=tenth&order_guess=none" for part in ("pattern", "size", "sum", "order")],
+    ["/", "/heads?kind=cross&edits=off_cross.1.1_zero~swap_source_2_3"]
+    + [f"/positions?part={part}&size_guess=tenth&order_guess=none" for part in ("pattern", "size", "sum", "order")]
+    + [f"/masks?mask_part={part}&{ANSWERED}" for part in ("three", "ways", "padding", "future")],
 )
 def test_nothing_sticks_out_on_a_phone(server: str, visit: Callable[..., Page], path: str) -> None:
     page = visit(f"{server}{path}", width=390)

@@ -36,10 +36,13 @@ def test_bytes_keep_weights_to_half_a_step_and_masked_cells_apart() -> None:
 
 def test_grid_payload_is_little_more_than_its_bytes() -> None:
     weights = attention(3, 8, 16, 16)
-    words = {"label": "All heads; arrow keys choose one", "layer": "layer", "head": "head", "off": "off"}
-    data = heatmap.grid(weights, np.ones((16, 16), dtype=bool), chosen=(1, 2), off=[(0, 1)], words=words)
+    words = {"label": "All heads; arrow keys choose one", "layer": "layer", "head": "head", "edited": "edited"}
+    data = heatmap.grid(
+        weights, np.ones((16, 16), dtype=bool), chosen=(1, 2), off=[(0, 1)], edited=[(2, 3)], words=words
+    )
     header, cells = heatmap.unpack(data)
     assert header["shape"] == [3, 8, 16, 16] and header["chosen"] == [1, 2] and header["off"] == [[0, 1]]
+    assert header["edited"] == [[2, 3]]
     assert np.abs(cells.reshape(weights.shape) / heatmap.STEPS - weights).max() <= 0.5 / heatmap.STEPS
     assert len(data) <= 1.25 * weights.size
 
@@ -99,8 +102,7 @@ def test_the_eye_starts_at_the_strongest_pair_of_words() -> None:
 def test_charts_hold_the_numbers_they_are_given() -> None:
     before, after = [-0.1, -2.0, -0.3], [-0.2, -1.0, -0.3]
     words = {name: name for name in ("before", "after", "difference", "token", "axis")}
-    chart = figures.differences(["a", "b", "a"], before, after, words=words).to_dict()
-    (rows, *_) = (values for values in chart["datasets"].values())
+    rows = figures.differences(["a", "b", "a"], before, after, words=words)["data"]["values"]
     assert [row["difference"] for row in rows] == pytest.approx([-0.1, 1.0, 0.0])
     assert len({row["token"] for row in rows}) == 3
     assert figures.difference_table(["a", "b", "a"], before, after, words=words)["difference"] == pytest.approx(

@@ -45,7 +45,7 @@ def test_evaluate_prints_every_figure(assets: Path, capsys: pytest.CaptureFixtur
     """One JSON object of the agreed form; without --json, lines for people with the same figures."""
     assert main(["evaluate", "positions-sum", "--sample", "2", "--assets", str(assets), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report.keys() == {"en-ko", "ko-en", "alignment"}
+    assert report.keys() == {"en-ko", "ko-en", "alignment", "self_attention"}
     for direction in ("en-ko", "ko-en"):
         assert report[direction].keys() == SPLITS
         assert all("exact_match" in figures for figures in report[direction].values())
@@ -77,6 +77,26 @@ def test_trace_writes_arrays(assets: Path, tmp_path: Path, capsys: pytest.Captur
     with np.load(file) as arrays:
         np.testing.assert_allclose(arrays["encoder.0.self_attention.weights"].sum(-1), 1.0, atol=1e-5)
         assert str(arrays["translation"]) == "고양이가 잔다."
+
+
+def test_edits_of_a_link_work_in_the_shell(
+    assets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arrays are edited and say so; what does not fit is one line on stderr."""
+    common = ["--model", "positions-sum", "--assets", str(assets), "--to", "ko", "--edits"]
+    command = ["trace", "The cat sleeps.", "--out", str(tmp_path / "run.npz"), *common]
+    assert main([*command, "off_cross.2.1_zero~pattern_encoder.1.2_uniform"]) == 0
+    with np.load(tmp_path / "run.npz") as arrays:
+        assert (arrays["decoder.1.cross_attention.head_outputs"][0] == 0).all()
+        weights = arrays["encoder.0.self_attention.weights"][1]
+        np.testing.assert_allclose(weights, 1 / len(weights), atol=1e-6)
+        assert str(arrays["edits"]) == "off_cross.2.1_zero~pattern_encoder.1.2_uniform"
+    monkeypatch.setattr("sys.stdin", io.StringIO("The cat sleeps.\n"))
+    assert main(["translate", *common, "off_cross_zero"]) == 0
+    capsys.readouterr()
+    for wrong, said in (("off_cross.9_zero", "layer 9"), ("remove_source_40", "token 40"), ("off", "'off'")):
+        assert main([*command, wrong]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_corpus_sample_shows_gold(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,8 +12,22 @@ from torch import Tensor
 
 from core.attention import Cache
 from core.checkpoint import Model
-from core.decoding import Hypothesis, beam_search, greedy, longest_translation, translate
-from core.hooks import listen, switch_off
+from core.decoding import (
+    Branch,
+    Hypothesis,
+    Sampling,
+    beam_search,
+    by_lot,
+    drawn,
+    follow,
+    greedy,
+    longest_translation,
+    translate,
+    write,
+)
+from core.editing import Reading, editing
+from core.edits import HeadOff
+from core.hooks import listen
 from core.transformer import Config, Transformer
 
 Make = Callable[..., Transformer]
@@ -163,13 +178,128 @@ def test_translate_speaks_text(tiny_model: Model) -> None:
     assert isinstance(translate(tiny_model, "", beams=3), str)
 
 
-def test_who_listens_changes_the_translation() -> None:
-    """Listeners are heard at every step of decoding."""
+def test_edits_change_the_translation() -> None:
+    """They are made at every step of decoding."""
     network = opinionated(1)
     memory = read(network)
     plain = greedy(network, memory, EVERYONE, start=1, end=NEVER, maximum=8)
-    with listen(*(switch_off(f"decoder.{layer}.cross_attention", head) for layer in (0, 1) for head in range(4))):
+    with editing([HeadOff("cross")], Reading(network)):
         deaf = greedy(network, memory, EVERYONE, start=1, end=NEVER, maximum=8)
         other = read(network, torch.tensor([[5, 5, 5, 5, 5]]))
         assert greedy(network, other, EVERYONE, start=1, end=NEVER, maximum=8) == deaf
     assert deaf != plain
+
+
+# --- the tree of a beam ---------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=6)
+@given(st.integers(0, 10_000), st.integers(1, 4), st.integers(0, 19))
+def test_the_tree_tells_what_the_search_did(seed: int, beams: int, end: int) -> None:
+    """Every branch continues one that was kept, adds its token's log-probability, and is listed by likelihood."""
+    network = opinionated(seed)
+    memory, steps = read(network), list[list[Branch]]()
+    found = beam_search(network, memory, EVERYONE, beams=beams, start=1, end=end, maximum=6, watch=steps.append)
+    plain = beam_search(network, memory, EVERYONE, beams=beams, start=1, end=end, maximum=6)
+    assert found == plain, "who watches changes nothing"
+    kept = [Hypothesis((), 0.0)]
+    for branches in steps:
+        totals = [each.hypothesis.log_probability for each in branches]
+        assert totals == sorted(totals, reverse=True) and len(branches) <= 2 * beams
+        for branch in branches:
+            assert branch.hypothesis.ids[:-1] == kept[branch.row].ids
+            assert branch.hypothesis.log_probability <= kept[branch.row].log_probability
+            assert (branch.fate == "ended") <= (branch.hypothesis.ids[-1] == end)
+        last = branches[-1].hypothesis
+        assert last.log_probability == pytest.approx(scored(network, memory, last.ids).log_probability, abs=1e-9)
+        kept = [each.hypothesis for each in branches if each.fate == "kept"]
+        assert len(kept) == beams
+        lost = [each.hypothesis for each in branches if each.fate == "pruned" and each.hypothesis.ids[-1] != end]
+        assert all(each.log_probability <= min(one.log_probability for one in kept) for each in lost)
+    ended = [each.hypothesis for branches in steps for each in branches if each.fate == "ended"]
+    pool = ended or kept
+    assert found == sorted(pool, key=Hypothesis.score, reverse=True)[:beams]
+
+
+# --- by lot ---------------------------------------------------------------------------------------------------------
+
+
+def by_the_book(logits: np.ndarray, temperature: float, top_k: int, top_p: float) -> np.ndarray:
+    """Temperature, then top-k, then the nucleus, token by token."""
+    powers = np.exp((logits - logits.max()) / temperature)
+    shares = powers / powers.sum()
+    ranked = sorted(range(len(shares)), key=lambda token: (-shares[token], token))
+    kept = ranked[:top_k] if top_k else ranked
+    shares = np.array([share if token in kept else 0.0 for token, share in enumerate(shares)])
+    shares /= shares.sum()
+    if 0 < top_p < 1:
+        nucleus, mass = [], 0.0
+        for token in ranked:
+            if mass >= top_p:
+                break
+            nucleus.append(token)
+            mass += shares[token]
+        shares = np.array([share if token in nucleus else 0.0 for token, share in enumerate(shares)])
+    return shares / shares.sum()
+
+
+@given(
+    st.integers(0, 1_000),
+    st.floats(0.2, 3.0),
+    st.sampled_from([0, 1, 2, 5, 30]),
+    st.sampled_from([0.0, 0.1, 0.6, 0.95]),
+)
+def test_sampling_is_by_the_book(seed: int, temperature: float, top_k: int, top_p: float) -> None:
+    logits = torch.randn(12, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 3
+    found = Sampling(temperature, top_k, top_p).probabilities(logits)
+    assert found.sum().item() == pytest.approx(1.0)
+    np.testing.assert_allclose(found.numpy(), by_the_book(logits.numpy(), temperature, top_k, top_p), atol=1e-12)
+
+
+def test_a_number_falls_into_the_share_of_one_token() -> None:
+    """Likely tokens first: 0.5 | 0.3 | 0.2; the share of a token begins with it and ends before the next."""
+    shares = torch.tensor([[0.2, 0.5, 0.0, 0.3]], dtype=torch.float64)
+    numbers = [0.0, 0.49, 0.5, 0.79, 0.81, 0.999_999]
+    found = [drawn(shares, torch.tensor([number], dtype=torch.float64)).item() for number in numbers]
+    assert found == [1, 1, 3, 3, 0, 0]
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
+    logits = torch.tensor([1.0, 0.0, -1.0, -9.0], dtype=torch.float64)
+    sampling = Sampling(temperature=1.5, top_k=3)
+    choose = by_lot(sampling, seed=3)
+    found = choose(logits.expand(20_000, -1)).bincount(minlength=4) / 20_000
+    assert (found - sampling.probabilities(logits)).abs().max() < 0.02 and found[3] == 0
+
+
+@settings(max_examples=4)
+@given(st.integers(0, 10_000))
+def test_the_same_seed_writes_the_same(seed: int) -> None:
+    network = opinionated(seed)
+    memory, heard = read(network), list[float]()
+    ends = {"start": 1, "end": NEVER, "maximum": 8}
+    one = write(network, memory, EVERYONE, by_lot(Sampling(2.0), seed, heard.append), **ends)
+    assert one == write(network, memory, EVERYONE, by_lot(Sampling(2.0), seed), **ends)
+    assert len(heard) == 8 and all(0 <= number < 1 for number in heard)
+    others = [write(network, memory, EVERYONE, by_lot(Sampling(2.0), seed + more), **ends) for more in (1, 2, 3)]
+    assert any(one != other for other in others)
+
+
+@settings(max_examples=4)
+@given(st.integers(0, 10_000))
+def test_the_coldest_and_the_narrowest_draw_is_greedy(seed: int) -> None:
+    network = opinionated(seed)
+    memory, ends = read(network), {"start": 1, "end": NEVER, "maximum": 8}
+    first = greedy(network, memory, EVERYONE, **ends)
+    for sampling in (Sampling(0.001), Sampling(3.0, top_k=1), Sampling(1.0, top_p=1e-9)):
+        assert write(network, memory, EVERYONE, by_lot(sampling, seed), **ends) == first
+
+
+def test_what_is_given_is_followed_and_then_continued() -> None:
+    network = opinionated(2)
+    memory, ends = read(network), {"start": 1, "end": NEVER, "maximum": 8}
+    given = [7, 3, 7]
+    written = write(network, memory, EVERYONE, follow(given), **ends)[0]
+    assert written[:3] == given and len(written) == 8
+    logits = network.decode(torch.tensor([[1, *written]]), memory, EVERYONE)[0]
+    assert written[3:] == logits.argmax(-1)[3:8].tolist()

@@ -12,7 +12,8 @@ from torch import Tensor
 import core
 from core.checkpoint import CARD_KEYS, CheckpointError, Model, load, save
 from core.decoding import translate
-from core.hooks import listen, switch_off
+from core.edits import HeadOff
+from core.hooks import listen
 from core.run import Run, trace
 from core.tokens import Tokenizer, load_tokenizer
 
@@ -102,11 +103,9 @@ def test_an_empty_text_is_a_run_of_special_tokens(tiny_model: Model) -> None:
     assert [each.piece for each in run.predicted_tokens] == ["<end>"] and run.logits.shape[0] == 1
 
 
-def test_listeners_edit_decoding_and_the_run(tiny_model: Model) -> None:
+def test_edits_change_decoding_and_the_run(tiny_model: Model) -> None:
     """A head switched off is off in every pass: its outputs are zero, and the translation follows."""
-    heads = [switch_off(f"encoder.{layer}.self_attention", head) for layer in (0, 1) for head in range(4)]
-    heads += [switch_off(f"decoder.{layer}.cross_attention", head) for layer in (0, 1) for head in range(4)]
-    plain, deaf = trace(tiny_model, TEXT), trace(tiny_model, TEXT, listeners=heads)
+    plain, deaf = trace(tiny_model, TEXT), trace(tiny_model, TEXT, edits=[HeadOff("encoder"), HeadOff("cross")])
     assert (deaf.decoder[1].cross_attention.head_outputs == 0).all()
     assert (deaf.encoder[0].self_attention.head_contributions == 0).all()
     assert deaf.logits.argmax(-1).tolist() == [each.id for each in deaf.predicted_tokens]

@@ -89,8 +89,8 @@ def test_moving_not_moves_the_meaning(translator: Model) -> None:
     """The place of "not" decides what is denied."""
     first = translate(translator, "Tom did not say that Anna was tired.")
     second = translate(translator, "Tom said that Anna was not tired.")
-    assert first == "톰은 안나가 피곤했다고 말하지 않았다."
-    assert second == "톰은 안나가 피곤하지 않았다고 말했다."
+    assert first == "톰은 안나가 피곤하다고 말하지 않았다."
+    assert second == "톰은 안나가 피곤하지 않다고 말했다."
 
 
 def test_invented_names_are_copied(translator: Model) -> None:

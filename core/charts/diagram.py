@@ -1,4 +1,4 @@
-"""The encoder–decoder as one picture, with the shapes and the attention of one sentence inside its boxes.
+"""The encoder–decoder as one picture, with the shapes, the attention and the tensors of one sentence in its boxes.
 
 The picture is computed here as plain boxes, arrows and labels; whoever draws it adds only colours. It is
 made twice, for wide and for narrow screens, so that no text has to shrink.
@@ -9,12 +9,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from core.charts.heatmap import pack
+from core.charts.positions import limit_of, signed_bytes
 
 WIDE, NARROW = 780.0, 358.0
 RADIUS = 7.5
+ROOMY = 240.0  # from this width on, a box has its title and its shape side by side
+COLUMNS = 64  # of a tensor's channels, those that a small picture has room for
+LOWEST, HIGHEST, PER_ROW = 14.0, 34.0, 2.4  # the height of a small picture, by its rows
+
+Strips = Mapping[str, Sequence[Float[np.ndarray, "_ _"]]]
+"""Tensors by the box that shows them: a row for each token, side by side where there is one for each layer."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,10 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Box:
-    """A step of the computation; `tone` is its kind, `maps` the attention it shows, `labels` its tokens."""
+    """A step of the computation; `tone` is its kind, `maps` the attention it shows, `labels` its tokens.
+
+    `strips` are its tensors by number, and `strip` is how high these small pictures are.
+    """
 
     id: str
     x: float
@@ -46,6 +56,8 @@ class Box:
     tone: str = "plain"
     maps: int = -1
     labels: tuple[str, ...] = ()
+    strips: tuple[int, ...] = ()
+    strip: float = 0.0
 
 
 @dataclass
@@ -71,6 +83,8 @@ class Column:
     y: float = 0.0
     start: float | None = None
     gap: float = 15.0
+    strips: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    strip: float = 0.0
 
     @property
     def middle(self) -> float:
@@ -80,6 +94,9 @@ class Column:
     def add(self, box_id: str, height: float, title: str, note: str = "", **rest: Any) -> Box:
         """Put a box on top of the stack, with an arrow to it from whatever is below."""
         self._arrive()
+        if box_id in self.strips:
+            rest |= {"strips": self.strips[box_id], "strip": self.strip}
+            height = (32 if self.w > ROOMY else 42) + self.strip + 9
         box = Box(box_id, self.x, self.y - height, self.w, height, title, note, **rest)
         self.picture.boxes.append(box)
         self.start = box.y
@@ -111,27 +128,46 @@ def diagram(
     *,
     tokens: Mapping[str, Sequence[str]],
     maps: Sequence[UInt8[np.ndarray, "_ _ _ _"]],
+    strips: Strips,
     chosen: Sequence[str] = (),
     words: Mapping[str, str],
 ) -> bytes:
-    """The picture as a header and the bytes of three attentions: encoder, decoder, cross.
+    """The picture as a header and the bytes of three attentions (encoder, decoder, cross) and of all small tensors.
 
-    `tokens` needs: source, target, predicted. `words` needs the boxes' names and: layers, heads, label.
+    Each tensor has a scale of its own, from minus its largest magnitude to that. `tokens` needs: source, target,
+    predicted. `words` needs the boxes' names and: layers, heads, label.
     """
-    pictures = {name: asdict(draw(sizes, width, tokens, words)) for name, width in (("wide", WIDE), ("narrow", NARROW))}
-    header = {"pictures": pictures, "maps": [each.shape for each in maps], "chosen": list(chosen)}
-    header["label"] = words["label"]
-    return pack(header, np.concatenate([each.reshape(-1) for each in maps]))
+    pictures = {
+        name: asdict(draw(sizes, width, tokens, words, strips)) for name, width in (("wide", WIDE), ("narrow", NARROW))
+    }
+    shown = [each for part in strips.values() for each in part]
+    shapes = {"maps": [each.shape for each in maps], "strips": [each.shape for each in shown]}
+    header = {"pictures": pictures, "chosen": list(chosen), "label": words["label"], **shapes}
+    cells = [*maps, *(signed_bytes(each, limit_of(each)) for each in shown)]
+    return pack(header, np.concatenate([each.reshape(-1) for each in cells]))
 
 
-def draw(sizes: Sizes, width: float, tokens: Mapping[str, Sequence[str]], words: Mapping[str, str]) -> Picture:
+def pooled(scores: Float[np.ndarray, "row column"], columns: int = COLUMNS) -> Float[np.ndarray, "row {columns}"]:
+    """The largest score of each of so many stretches of a row: a vocabulary is too wide to be shown entry by entry."""
+    parts = np.array_split(scores, min(columns, scores.shape[1]), axis=1)
+    return np.stack([part.max(1) for part in parts], axis=1)
+
+
+def draw(
+    sizes: Sizes,
+    width: float,
+    tokens: Mapping[str, Sequence[str]],
+    words: Mapping[str, str],
+    strips: Strips,
+) -> Picture:
     """Encoder on the left, decoder on the right, from the tokens below to the predictions above."""
     margin = 18.0 if width < 500 else 26.0
     middle = 2.4 * margin
     column = (width - 2 * margin - middle) / 2
     picture = Picture(width, 0.0)
-    left = Column(picture, margin, column)
-    right = Column(picture, margin + column + middle, column)
+    numbers = _numbers(strips)
+    left = Column(picture, margin, column, strips=numbers, strip=strip_height(sizes.source))
+    right = Column(picture, margin + column + middle, column, strips=numbers, strip=strip_height(sizes.target))
     memory = _encoder(left, sizes, tokens, words)
     cross = _decoder(right, sizes, tokens, words)
     bend = margin + column + middle * 0.38
@@ -145,6 +181,20 @@ def draw(sizes: Sizes, width: float, tokens: Mapping[str, Sequence[str]], words:
         ]
     )
     return _moved(picture, 10 - min(box.y for box in picture.boxes))
+
+
+def _numbers(strips: Strips) -> dict[str, tuple[int, ...]]:
+    """The places of each box's tensors among all."""
+    found, first = {}, 0
+    for box, part in strips.items():
+        found[box] = tuple(range(first, first + len(part)))
+        first += len(part)
+    return found
+
+
+def strip_height(rows: int) -> float:
+    """How high a small picture of so many tokens is."""
+    return min(HIGHEST, max(LOWEST, PER_ROW * rows))
 
 
 def _encoder(column: Column, sizes: Sizes, tokens: Mapping[str, Sequence[str]], words: Mapping[str, str]) -> Box:
@@ -161,6 +211,7 @@ def _encoder(column: Column, sizes: Sizes, tokens: Mapping[str, Sequence[str]], 
         maps=0,
     )
     _feed_forward(column, "encoder", sizes, words)
+    column.add("encoder_stream", 34.0, words["stream"], stream)
     _frame(column, bottom, sizes.encoder_layers, words)
     return column.add("memory", 40.0, words["memory"], stream, tone="norm")
 
@@ -175,8 +226,10 @@ def _decoder(column: Column, sizes: Sizes, tokens: Mapping[str, Sequence[str]], 
     note = _heads(sizes.heads, sizes.target, sizes.source, words)
     cross = column.sublayer(norm, "cross", height, words["cross"], note, tone="attention", maps=2)
     _feed_forward(column, "decoder", sizes, words)
+    stream = f"{sizes.target} × {sizes.width}"
+    column.add("decoder_stream", 34.0, words["stream"], stream)
     _frame(column, bottom, sizes.decoder_layers, words)
-    column.add("decoder_norm", 22.0, words["norm"], tone="norm")
+    column.add("states", 40.0, words["states"], stream, tone="norm")
     column.add("output", 42.0, words["output"], f"{sizes.target} × {sizes.vocabulary:,}")
     predicted = tuple(tokens["predicted"])
     column.add("predicted", 52.0, words["predicted"], tone="tokens", labels=predicted)
@@ -198,8 +251,8 @@ def _feed_forward(column: Column, name: str, sizes: Sizes, words: Mapping[str, s
 
 
 def _frame(column: Column, bottom: float, layers: int, words: Mapping[str, str]) -> None:
-    top = column.y + 8
-    column.y -= 8
+    top = column.y - 10
+    column.y -= 22
     name = words["layers"].format(count=layers)
     column.picture.frames.append((column.x - 16, top, column.w + 26, bottom - top, name))
 

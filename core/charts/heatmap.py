@@ -40,14 +40,19 @@ def grid(
     *,
     chosen: tuple[int, int],
     off: Sequence[tuple[int, int]] = (),
+    edited: Sequence[tuple[int, int]] = (),
     words: Mapping[str, str],
 ) -> bytes:
-    """All heads of one kind as small maps, one of them chosen. `words` needs: label, layer, head, off."""
+    """All heads of one kind as small maps, one chosen, those in `off` struck out, those `edited` marked.
+
+    `words` needs: label, layer, head, edited.
+    """
     header = {
         "mode": "grid",
         "shape": weights.shape,
         "chosen": chosen,
         "off": list(off),
+        "edited": list(edited),
         "words": dict(words),
     }
     return pack(header, to_bytes(weights, allowed))

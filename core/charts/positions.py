@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from core.charts.figures import GREY, INDIGO, ORANGE, Layers, Row, inline, unique
-from core.charts.heatmap import STEPS, pack
+from core.charts.heatmap import ABSENT, STEPS, pack
 
 TEAL = "#12a594"
 COLOURS = (INDIGO, ORANGE, TEAL, GREY)
@@ -37,14 +37,18 @@ def matrix(
     cell: tuple[int, int],
     limit: float,
     words: Mapping[str, str],
+    allowed: Bool[np.ndarray, "row column"] | None = None,
 ) -> bytes:
-    """Signed values with a name for every row and column. `words` needs what `heatmap.detail` needs.
+    """Signed values with a name for every row and column, or hatched. `words` needs what `heatmap.detail` needs.
 
     There `query` names the rows, `key` the columns, `weight` the value and `sum` is a note; the axes are named alike.
     """
     header = {"mode": "detail", "shape": values.shape, "signed": limit, "queries": list(rows), "keys": list(columns)}
     named = {"queries": words["query"], "keys": words["key"], **words}
-    return pack({**header, "cell": cell, "words": named}, signed_bytes(values, limit))
+    cells = signed_bytes(values, limit)
+    if allowed is not None:
+        cells = np.where(allowed, cells, np.uint8(ABSENT))
+    return pack({**header, "cell": cell, "words": named}, cells)
 
 
 def tiles(

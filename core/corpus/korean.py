@@ -344,7 +344,8 @@ def _new(clause: Clause) -> bool:
     phrase = clause.subject
     if not isinstance(phrase, NounPhrase) or clause.kind != "verb" or (clause.verb and clause.verb.stative):
         return False
-    if clause.mood != "statement" or clause.content or phrase.relative or phrase.possessor or phrase.superlative or phrase.noun.article:
+    known = phrase.relative or phrase.possessor or phrase.superlative or phrase.noun.article
+    if known or clause.mood != "statement" or clause.content:
         return False
     event = clause.tense != "present" or clause.progressive or bool(phrase.count)
     return phrase.determiner in ("a", "many") or (phrase.determiner == "" and phrase.plural and event)

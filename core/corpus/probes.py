@@ -15,7 +15,7 @@ from core.corpus.splits import DATA_VERSION, held_out
 
 DRAWN = {"ambiguous": 2_000, "pronoun": 2_000}
 PER_SENSE, FEWEST = 24, 10
-PER_ORDER = 300  # sentences with the antecedent first, and as many with it last
+PER_ORDER = 200  # sentences with the antecedent first, and as many with it last
 
 SenseRow = tuple[str, str, str, str, int, int]
 PronounRow = tuple[str, int, int, int, int, int, int]
@@ -78,7 +78,7 @@ def pronoun_rows(pairs: Iterable[Pair]) -> Iterator[PronounRow]:
         found = _two_nouns(pair)
         if found and _plain(pair.english) not in seen:
             seen.add(_plain(pair.english))
-            pronoun, antecedent, rival = found
+            _pronoun, antecedent, rival = found
             spots = [place for word in found for place in (word.start, word.end)]
             orders[antecedent.start < rival.start].append((pair.english.text, *spots))  # type: ignore[arg-type]
     count = min(PER_ORDER, *map(len, orders.values()))

@@ -6,7 +6,7 @@ import statistics
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -42,22 +42,47 @@ class MultiplyAdds:
 
     @property
     def total(self) -> int:
-        return self.projections + self.attention_scores + self.attention_values + self.feed_forward + self.output
+        return sum(self.parts)
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+    def __add__(self, other: MultiplyAdds) -> MultiplyAdds:
+        return MultiplyAdds(*(one + more for one, more in zip(self.parts, other.parts, strict=True)))
 
 
 def multiply_adds(config: Config, source: int, target: int) -> MultiplyAdds:
     """The products of encoding `source` tokens and decoding `target` tokens all at once, without a cache."""
-    width, encoder, decoder = config.width, config.encoder_layers, config.decoder_layers
-    looked_at = encoder * source**2 + decoder * (target**2 + target * source)
-    projected = encoder * 4 * source + decoder * (6 * target + 2 * source)
-    fed = encoder * source + decoder * target
-    readout = 0 if width == config.content_width else target * width * config.content_width
+    return encoding(config, source) + decoding(config, source, target, scored=target)
+
+
+def encoding(config: Config, source: int) -> MultiplyAdds:
+    """The products of the encoder."""
+    layers, width = config.encoder_layers, config.width
+    looked_at = layers * source**2 * width
+    fed = layers * source * 2 * width * config.feed_forward
+    return MultiplyAdds(layers * 4 * source * width**2, looked_at, looked_at, fed, 0)
+
+
+def decoding(
+    config: Config, source: int, new: int, *, past: int = 0, recalls_source: bool = False, scored: int = 1
+) -> MultiplyAdds:
+    """The products of reading `new` target tokens after `past` ones whose keys and values are at hand.
+
+    `recalls_source` is whether the keys and values of the encoder's output are at hand too. The last `scored` of the
+    new tokens are compared with every piece of the vocabulary.
+    """
+    layers, width = config.decoder_layers, config.width
+    looked_at = layers * new * (past + new + source) * width
+    projected = layers * (6 * new + (0 if recalls_source else 2 * source))
+    readout = 0 if width == config.content_width else new * width * config.content_width
     return MultiplyAdds(
         projections=projected * width**2,
-        attention_scores=looked_at * width,
-        attention_values=looked_at * width,
-        feed_forward=fed * 2 * width * config.feed_forward,
-        output=readout + target * config.content_width * config.vocabulary,
+        attention_scores=looked_at,
+        attention_values=looked_at,
+        feed_forward=layers * new * 2 * width * config.feed_forward,
+        output=readout + scored * config.content_width * config.vocabulary,
     )
 
 

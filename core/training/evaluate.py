@@ -22,23 +22,30 @@ from core.decoding import greedy
 from core.tokens import Direction, Token, Tokenizer
 from core.training.align import AT_ONCE, DIRECTIONS, alignment_report, padded_ids
 from core.training.data import Examples, epoch_order
+from core.training.itself import itself_report
 from core.transformer import Transformer
 
 LANGUAGE: dict[Direction, Language] = {"en-ko": "en", "ko-en": "ko"}
 PRONOUNS = frozenset({"he", "him", "she", "her", "it", "they", "them"})
+READ_PAIRS = 500  # pairs whose self-attention is measured, in both directions: 1,000 sentences
 Report = dict[str, Any]
 Figures = dict[str, float | None]
 Judge = Callable[[Pair, str, Direction, Tokenizer], bool | None]
 
 
 def evaluate(network: Transformer, tokenizer: Tokenizer, *, sample: int = 300, small: bool = False) -> Report:
-    """Every figure, by direction and held-out split, and the alignment of the cross-attention heads.
+    """Every figure, by direction and held-out split, how cross-attention aligns, and self-attention on itself.
 
     `sample` pairs are taken from each split; a figure is None where no pair of the sample has anything to grade.
+    Self-attention is measured on `READ_PAIRS` pairs, fewer only where the sample is small.
     """
     splits = {split: held_out(split, sample, slice=small) for split in SPLITS}
     report: Report = {way: grade_splits(network, tokenizer, splits, way) for way in DIRECTIONS}
-    return report | {"alignment": alignment_report(network, tokenizer, splits["random"])}
+    read = held_out("random", min(READ_PAIRS, 2 * sample), slice=small)
+    return report | {
+        "alignment": alignment_report(network, tokenizer, splits["random"]),
+        "self_attention": itself_report(network, tokenizer, read),
+    }
 
 
 def grade_splits(

@@ -4,13 +4,14 @@ One mirror for all choices instead of `bind="query-params"`: the URL then holds 
 languages, and the selections of components can live there too.
 """
 
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import NoReturn, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 T = TypeVar("T")
+COMMON = ("text", "to", "lang", "edits", "tour")  # what every page has above it
 
 
 def begin() -> None:
@@ -57,6 +58,15 @@ def flag(text: str) -> bool:
 def write_flag(value: bool) -> str:
     """1 or 0."""
     return "1" if value else "0"
+
+
+def go(page: str, choices: Mapping[str, str]) -> NoReturn:
+    """Open a page with these choices, written as in a link; not for a callback, which cannot leave its page."""
+    for key in choices:
+        st.session_state.pop(key, None)
+    kept = {key: value for key, value in st.session_state["address"].items() if key in COMMON and value}
+    st.session_state["address"] = {}
+    st.switch_page(page, query_params=kept | dict(choices))
 
 
 def publish() -> None:

@@ -1,14 +1,16 @@
 // The encoder–decoder as an SVG. Where everything lies is decided in core/charts/diagram.py; here it gets its colours.
-// Data: 4 bytes length (little endian), a JSON header, then the bytes of three attentions (255 is "masked").
+// Data: 4 bytes length (little endian), a JSON header, then the bytes of three attentions (255 is "masked") and those of
+// the small tensors: 127 is zero, 0 and 254 the largest magnitude below and above it.
 
-const ABSENT = 255, STEPS = 254, SPACE = "http://www.w3.org/2000/svg"
+const ABSENT = 255, STEPS = 254, MIDDLE = 127, ABOVE = [240, 140, 0], BELOW = [99, 91, 232], SPACE = "http://www.w3.org/2000/svg"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".headroom-diagram")
   if (!root || !data?.byteLength) return
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength), length = view.getUint32(0, true)
   const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)))
-  const cells = split(data.subarray(4 + length), header.maps)
+  const parts = split(data.subarray(4 + length), [...header.maps, ...header.strips])
+  const cells = { maps: parts.slice(0, header.maps.length), strips: parts.slice(header.maps.length) }
   let drawn = null
   const draw = force => {
     const width = root.getBoundingClientRect().width, name = width < 560 ? "narrow" : "wide"
@@ -37,7 +39,7 @@ function split(bytes, shapes) {
   })
 }
 
-function paint(header, picture, maps, theme, open) {
+function paint(header, picture, cells, theme, open) {
   const svg = node("svg", null, {
     viewBox: `0 0 ${picture.width} ${picture.height}`, role: "group", "aria-label": header.label,
     style: `width:100%;max-width:${picture.width * 1.12}px;display:block;margin:0 auto`,
@@ -56,11 +58,11 @@ function paint(header, picture, maps, theme, open) {
     node("circle", svg, { cx: x, cy: y, r: 7.5, fill: theme.background, stroke: theme.line, "stroke-width": 1.4 })
     node("path", svg, { d: `M${x - 4} ${y}h8M${x} ${y - 4}v8`, stroke: theme.line, "stroke-width": 1.4 })
   }
-  for (const box of picture.boxes) drawBox(svg, box, maps, theme, open, header.chosen.includes(box.id))
+  for (const box of picture.boxes) drawBox(svg, box, cells, theme, open, header.chosen.includes(box.id))
   return svg
 }
 
-function drawBox(svg, box, maps, theme, open, chosen) {
+function drawBox(svg, box, { maps, strips }, theme, open, chosen) {
   const { x, y, w, h, tone } = box, paintOf = theme.tones[tone] ?? theme.tones.plain
   const group = node("g", svg, { class: "box", role: "link", tabindex: 0, "aria-label": [box.title, box.note].filter(Boolean).join(", ") })
   const go = event => { event.stopPropagation(); open(box.id, {}) }
@@ -73,6 +75,7 @@ function drawBox(svg, box, maps, theme, open, chosen) {
     write(group, box.note, x + w / 2, y + 32, { "text-anchor": "middle", fill: theme.quiet, "font-size": 11.5 }, w - 10)
     return drawMaps(group, box, maps[box.maps], theme, open)
   }
+  if (box.strips.length) return drawStrips(group, box, strips, theme)
   const small = h < 30, wide = w > 240
   if (small || !box.note) return write(group, box.title, x + w / 2, y + h / 2, { "text-anchor": "middle", fill: theme.text, "font-size": small ? 11.5 : 13.5, "font-weight": small ? 400 : 600 }, w - 10)
   if (wide) {
@@ -81,6 +84,30 @@ function drawBox(svg, box, maps, theme, open, chosen) {
   }
   write(group, box.title, x + w / 2, y + h / 2 - 8, { "text-anchor": "middle", fill: theme.text, "font-size": 12.5, "font-weight": 600 }, w - 8)
   write(group, box.note, x + w / 2, y + h / 2 + 9, { "text-anchor": "middle", fill: theme.quiet, "font-size": 11.5 }, w - 8)
+}
+
+function drawStrips(group, box, strips, theme) {
+  const { x, y, w, h } = box, wide = w > 240, gap = 4, count = box.strips.length
+  write(group, box.title, wide ? x + 14 : x + w / 2, y + (wide ? 17 : 14), { "text-anchor": wide ? "start" : "middle", fill: theme.text, "font-size": wide ? 13.5 : 12.5, "font-weight": 600 }, wide ? w * 0.62 : w - 8)
+  write(group, box.note, wide ? x + w - 14 : x + w / 2, y + (wide ? 17 : 30), { "text-anchor": wide ? "end" : "middle", fill: theme.quiet, "font-size": wide ? 12.5 : 11.5 }, wide ? w * 0.4 : w - 8)
+  const each = (w - 24 - gap * (count - 1)) / count, top = y + h - box.strip - 9
+  box.strips.forEach((number, index) => {
+    const { shape: [rows, columns], cells } = strips[number], left = x + 12 + index * (each + gap)
+    node("rect", group, { x: left, y: top, width: each, height: box.strip, rx: 2, fill: theme.background })
+    node("image", group, { href: signedPicture(cells, rows, columns), x: left, y: top, width: each, height: box.strip, preserveAspectRatio: "none", style: "image-rendering:pixelated" })
+    node("rect", group, { x: left, y: top, width: each, height: box.strip, rx: 2, fill: "none", stroke: theme.border })
+  })
+}
+
+function signedPicture(cells, rows, columns) {
+  const canvas = document.createElement("canvas"), image = new ImageData(columns, rows)
+  Object.assign(canvas, { width: columns, height: rows })
+  cells.forEach((cell, index) => {
+    image.data.set(cell > MIDDLE ? ABOVE : BELOW, 4 * index)
+    image.data[4 * index + 3] = Math.round(255 * Math.abs(cell - MIDDLE) / MIDDLE)
+  })
+  canvas.getContext("2d").putImageData(image, 0, 0)
+  return canvas.toDataURL()
 }
 
 function drawTokens(group, box, theme) {

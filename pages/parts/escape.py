@@ -21,6 +21,11 @@ def large(text: str) -> str:
     return f'<div style="font-size:1.15rem;overflow-wrap:anywhere">{in_html(text or "–")}</div>'
 
 
+def titled(name: str, text: str) -> str:
+    """HTML of such a text below a small heading."""
+    return f'<div style="font-size:.8rem;opacity:.7">{in_html(name)}</div>{large(text)}'
+
+
 def facts(pairs: dict[str, str]) -> str:
     """HTML of names and values in a row that wraps where the screen is narrow."""
     items = "".join(

@@ -1,41 +1,45 @@
-"""The part of the heads page that redraws on its own: choose a head, look inside it, switch it off."""
+"""The part of the heads page that redraws on its own: choose a head, look inside it, change it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
 from core.charts import heatmap
+from core.charts.positions import limit_of, matrix
 from core.charts.view import View, side, strongest, view
+from core.edits import HeadEdit, HeadOff, Pattern
 from core.run import Run
 from pages.parts import models, selection
 from pages.parts.address import flag, keep, one_of, publish, write_flag
 from pages.parts.bar import LONGEST, read_sentence
+from pages.parts.changing import change, touched
+from pages.parts.edits import effect
 from pages.parts.escape import facts
 from pages.parts.figures import draw_figures
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
 from pages.parts.selection import KINDS, Choice, Place, kind_names, of_kind
-from pages.parts.silencing import switch, without
 from pages.parts.words import Words
 
 
 @st.fragment
 def explore(here: Visit) -> None:
-    """All heads, the chosen one large, its figures, and the run without it."""
+    """All heads, the chosen one large, its figures, and what becomes of it when something is edited."""
     _ = here.words
     choice, run = _choose(here)
-    shown = _view(run, choice)
+    shown = view_of(run, choice)
     cell = _cell(shown, choice)
     left, right = st.columns([5, 6], gap="large")
     with left:
-        _grid(_, shown, choice)
-        switch(_, choice)
+        _grid(here, shown, choice)
+        change(here, choice)
         draw_figures(_, here.model, run, choice)
     with right:
         _head(_, run, shown, choice, cell)
+    _edited(here, run, shown, choice, cell)
     _lines(_, shown, choice, cell)
-    without(here, run, choice)
     publish()
 
 
@@ -45,18 +49,18 @@ def explore(here: Visit) -> None:
 def _choose(here: Visit) -> tuple[Choice, Run]:
     _ = here.words
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        kind = _kind(_)
+        kind = choose_kind(_)
         without_special = _option("plain", _("Hide special tokens"))
         merged = _option("words", _("Merge pieces into words"))
-        run = _read(here)
+        run = read_run(here)
     network = here.model.network.config
     layers = dict.fromkeys(KINDS, network.decoder_layers) | {"encoder": network.encoder_layers}
     layer, head = keep("head", (0, 0), selection.read_place(layers[kind], network.heads), selection.write_place)
-    off = keep("off", (), selection.read_silenced(layers, network.heads), selection.write_silenced)
-    return Choice(kind, layer, head, merged, without_special, off), run
+    return Choice(kind, layer, head, merged, without_special), run
 
 
-def _kind(_: Words) -> str:
+def choose_kind(_: Words) -> str:
+    """The kind of attention looked at."""
     kind = keep("kind", "encoder", one_of(KINDS))
     st.segmented_control(
         _("Kind of attention"),
@@ -77,7 +81,7 @@ def _option(key: str, label: str) -> bool:
     return value
 
 
-def _read(here: Visit) -> Run:
+def read_run(here: Visit) -> Run:
     """The run to look into: of the model's own translation, or of one typed in (teacher forcing)."""
     _ = here.words
     typed = keep("target", "", lambda text: text[:LONGEST])
@@ -97,13 +101,19 @@ def _read(here: Visit) -> Run:
     return models.run(here.run.source_text, here.run.direction, here.model.name, (), target)
 
 
-def _view(run: Run, choice: Choice) -> View:
+def view_of(run: Run, choice: Choice, *, only: bool = False) -> View:
+    """All heads of a kind, or the chosen one `only`, as edits may give each a mask of its own."""
     source = side(run.source_tokens, run.source_text, words=choice.merged)
     target = side(run.target_tokens, run.translation, words=choice.merged)
     attentions = of_kind(run, choice.kind)
+    weights = np.stack([attention.weights.numpy() for attention in attentions])
+    allowed = attentions[choice.layer].mask.numpy()
+    if only:
+        weights = weights[None, None, choice.layer, choice.head]
+        allowed = allowed if allowed.ndim == 2 else allowed[choice.head]
     return view(
-        np.stack([attention.weights.numpy() for attention in attentions]),
-        attentions[0].mask.numpy(),
+        weights,
+        allowed,
         queries=source if choice.kind == "encoder" else target,
         keys=target if choice.kind == "decoder" else source,
         without_special=choice.without_special,
@@ -131,19 +141,20 @@ def _take(component: str, name: str, rows: int, columns: int) -> Callable[[], No
 # ---- drawing ----------------------------------------------------------------------------------------------
 
 
-def _grid(_: Words, shown: View, choice: Choice) -> None:
-    layers, heads = shown.weights.shape[:2]
+def _grid(here: Visit, shown: View, choice: Choice) -> None:
+    _, (layers, heads) = here.words, shown.weights.shape[:2]
     st.markdown(_("**All heads**: layers from top to bottom, heads from left to right. Click one."))
     data = heatmap.grid(
         shown.weights,
         shown.allowed,
         chosen=(choice.layer, choice.head),
-        off=[(layer, head) for kind, layer, head in choice.off if kind == choice.kind],
+        off=touched(here, choice.kind, HeadOff, Pattern),
+        edited=touched(here, choice.kind, HeadEdit),
         words={
             "label": _("All heads; arrow keys choose one"),
             "layer": _("layer"),
             "head": _("head"),
-            "off": _("off"),
+            "edited": _("edited"),
         },
     )
     draw(data, key="grid", on_head=_take("grid", "head", layers, heads))
@@ -159,11 +170,49 @@ def _head(_: Words, run: Run, shown: View, choice: Choice, cell: Place) -> None:
         queries=shown.queries.labels,
         keys=shown.keys.labels,
         cell=cell,
-        words=_canvas_words(_, choice.kind),
+        words=canvas_words(_, choice.kind),
     )
     draw(data, key="matrix", on_cell=_take("matrix", "cell", *weights.shape))
     _read_out(_, run, shown, choice, cell)
+    st.page_link("pages/attention.py", label=_("Work this cell out, step by step"), icon=":material/arrow_forward:")
     _rows(_, shown, choice)
+
+
+def _edited(here: Visit, run: Run, shown: View, choice: Choice, cell: Place) -> None:
+    _, edited = here.words, here.edited
+    st.subheader(_("What the edits come to"))
+    if edited and run is not here.run:
+        edited = replace(edited, run=run, target=run.translation)
+    if edited:
+        _maps(_, shown, view_of(edited.forced, choice, only=True), choice, cell)
+    effect(here, edited)
+
+
+def _maps(_: Words, before: View, after: View, choice: Choice, cell: Place) -> None:
+    """The chosen head before and after the edits, and the difference of each weight."""
+    weights, edited = before.weights[choice.layer, choice.head], after.weights[0, 0]
+    difference, either = edited - weights, before.allowed | after.allowed
+    axes = {"queries": before.queries.labels, "keys": before.keys.labels}
+    words = canvas_words(_, choice.kind)
+    unit = {**words, "weight": _("difference"), "sum": _("each row sums to 0")}
+    maps = {
+        _("before"): heatmap.detail(weights, before.allowed, **axes, cell=cell, words=words),
+        _("after (edited)"): heatmap.detail(edited, after.allowed, **axes, cell=cell, words=words),
+        _("difference"): matrix(
+            difference,
+            rows=axes["queries"],
+            columns=axes["keys"],
+            cell=cell,
+            limit=limit_of(difference),
+            words=unit,
+            allowed=either,
+        ),
+    }
+    title = _("Layer {layer}, head {head}").format(layer=choice.layer + 1, head=choice.head + 1)
+    for number, (column, (name, data)) in enumerate(zip(st.columns(3, gap="medium"), maps.items(), strict=True)):
+        with column:
+            st.markdown(f"{title}: **{name}**")
+            draw(data, key=f"map_{number}", on_cell=_take(f"map_{number}", "cell", *weights.shape))
 
 
 def _lines(_: Words, shown: View, choice: Choice, cell: Place) -> None:
@@ -175,12 +224,12 @@ def _lines(_: Words, shown: View, choice: Choice, cell: Place) -> None:
         queries=shown.queries.labels,
         keys=shown.keys.labels,
         cell=cell,
-        words=_canvas_words(_, choice.kind),
+        words=canvas_words(_, choice.kind),
     )
     draw(data, key="lines", on_cell=_take("lines", "cell", *weights.shape))
 
 
-def _canvas_words(_: Words, kind: str) -> dict[str, str]:
+def canvas_words(_: Words, kind: str) -> dict[str, str]:
     source, target = _("source sentence"), _("translation")
     axis = _("{role} ({sentence})")
     return {

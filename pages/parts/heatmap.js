@@ -1,16 +1,19 @@
-// One canvas for attention: a grid of all heads, one head as a matrix, one head as lines.
+// One canvas for attention: a grid of all heads, one head as a matrix, one head as lines, vectors as strips.
 // Data: 4 bytes length (little endian), a JSON header, then one byte per cell: 0..254 is a weight, 255 is "masked".
-// A header with `signed: m` means values from -m to m instead; one with `titles` names the maps of a grid.
+// A header with `signed: m` means values from -m to m instead, with `most: m` from 0 to m; one with `titles` names the
+// maps of a grid. `marks: [open, masked]` are written into the cells of a mask, `splits` divide it, `edited` cells get a
+// frame, and with `toggles` a click, Enter or the space bar reports a cell as toggled, where arrow keys only choose it.
 // Words that a visitor typed reach the screen through fillText and textContent only.
 
 const ABSENT = 255, STEPS = 254
 const HOVER = "headroom-hover" // the matrix and the lines of one head tell each other what is pointed at
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".headroom-map")
   if (!root || !data?.byteLength) return
   const chart = root.chart ?? (root.chart = mount(root))
   chart.send = setStateValue
+  chart.fire = setTriggerValue
   chart.read(unpack(data))
   return () => { chart.leave(); root.chart = null; root.replaceChildren() }
 }
@@ -22,7 +25,7 @@ function unpack(data) {
   return { ...header, cells: data.subarray(4 + length) }
 }
 
-const MODES = { grid: grid, detail: detail, lines: lines }
+const MODES = { grid: grid, detail: detail, lines: lines, strips: strips }
 
 function mount(root) {
   const canvas = element("canvas", root), tip = element("div", root, "tip"), spoken = element("div", root, "spoken")
@@ -45,14 +48,15 @@ function mount(root) {
     chart.view = MODES[chart.model.mode](chart)
   }
   const chosen = () => chart.model.chosen ?? chart.model.cell
-  const choose = place => {
+  const choose = (place, toggled = false) => {
     if (!place) return
     const name = chart.model.mode === "grid" ? "head" : "cell"
     if (name === "head") chart.model.chosen = place
     else chart.model.cell = place
     draw()
     spoken.textContent = chart.view.say(place)
-    chart.send(name, place)
+    if (toggled && chart.model.toggles) chart.fire("toggle", place)
+    else chart.send(name, place)
   }
   const point = (place, where) => {
     const before = JSON.stringify(chart.hover)
@@ -72,12 +76,14 @@ function mount(root) {
   canvas.onpointerleave = () => point(null)
   canvas.onclick = event => {
     const place = chart.view?.find(...at(event))
-    choose(place && chart.view.settle(place))
+    choose(place && chart.view.settle(place), true)
   }
   canvas.onkeydown = event => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key]
-    if (!step || event.altKey || event.ctrlKey || event.metaKey) return
+    const toggled = chart.model.toggles && [" ", "Enter"].includes(event.key)
+    if (!(step || toggled) || event.altKey || event.ctrlKey || event.metaKey) return
     event.preventDefault()
+    if (toggled) return choose(chosen(), true)
     const [rows, columns] = chart.model.shape, [row, column] = chosen()
     choose([within(row + step[0], rows), within(column + step[1], columns)])
   }
@@ -106,13 +112,13 @@ function mount(root) {
 // ---- all heads of one kind -----------------------------------------------------------------------------------------
 
 function grid(chart) {
-  const { shape: [layers, heads, queries, keys], cells, chosen, off = [], words, titles } = chart.model
+  const { shape: [layers, heads, queries, keys], cells, chosen, off = [], edited = [], words, titles } = chart.model
   const left = titles ? 0 : 26, top = 23, gap = chart.width < 500 ? 4 : 8, edge = 3
   const size = Math.min(titles ? 190 : 132, Math.floor((chart.width - left - 2 * edge - gap * (heads - 1)) / heads))
   const step = size + (titles ? top + edge : gap), height = top + layers * step - (titles ? top : gap) + edge
   const x = head => left + edge + head * (size + gap), y = layer => top + layer * step
   const pen = begin(chart, height), { theme } = chart
-  const silent = new Set(off.map(String))
+  const silent = new Set(off.map(String)), changed = new Set(edited.map(String))
 
   pen.font = `12px ${theme.font}`
   titles?.forEach((row, layer) => row.forEach((title, head) => {
@@ -129,6 +135,7 @@ function grid(chart) {
       paint(pen, theme, map, queries, keys, x(head), y(layer), size, size)
       if (silent.has(String([layer, head]))) strike(pen, theme, x(head), y(layer), size)
       frame(pen, theme.border, 1, x(head), y(layer), size, size)
+      if (changed.has(String([layer, head]))) corner(pen, theme, x(head) + size, y(layer))
     }
   }
   if (chart.hover) frame(pen, theme.text, 1.5, x(chart.hover[1]), y(chart.hover[0]), size, size)
@@ -136,8 +143,8 @@ function grid(chart) {
 
   const name = ([layer, head]) => {
     if (titles) return titles[layer][head]
-    const quiet = silent.has(String([layer, head])) ? `, ${words.off}` : ""
-    return `${words.layer} ${layer + 1}, ${words.head} ${head + 1}${quiet}`
+    const note = changed.has(String([layer, head])) ? `, ${words.edited}` : ""
+    return `${words.layer} ${layer + 1}, ${words.head} ${head + 1}${note}`
   }
   return {
     find: (px, py) => {
@@ -151,7 +158,7 @@ function grid(chart) {
 // ---- one head as a matrix ------------------------------------------------------------------------------------------
 
 function detail(chart) {
-  const { shape: [rows, columns], cells, queries, keys, cell, words } = chart.model, { theme } = chart
+  const { shape: [rows, columns], cells, queries, keys, cell, words, marks, edited = [], splits } = chart.model, { theme } = chart
   const measure = chart.canvas.getContext("2d")
   const narrow = chart.width < 500, size = narrow ? 11 : 12.5
   measure.font = `${size}px ${theme.font}`
@@ -173,6 +180,16 @@ function detail(chart) {
   if (pen.lineWidth) for (let key = 1; key < columns; key++) segment(pen, x(key), top, x(key), top + height)
   if (pen.lineWidth) for (let query = 1; query < rows; query++) segment(pen, left, y(query), left + width, y(query))
   frame(pen, theme.border, 1, left, top, width, height)
+  pen.font = `${Math.min(13, unit * 0.6)}px ${theme.font}`
+  if (marks) cells.forEach((byte, index) => {
+    const mark = marks[byte === ABSENT ? 1 : 0], ink = byte === ABSENT ? theme.quiet : byte > STEPS / 2 ? theme.background : theme.text
+    if (unit >= 6 + 6 * mark.length) write(pen, mark, x(index % columns) + unit / 2, y(Math.floor(index / columns)) + unit / 2 + 1, ink, "center")
+  })
+  pen.strokeStyle = theme.text
+  pen.lineWidth = 1.5
+  if (splits) segment(pen, left, y(splits[0]), left + width, y(splits[0]))
+  if (splits) segment(pen, x(splits[1]), top, x(splits[1]), top + height)
+  for (const [query, key] of edited) frame(pen, theme.accent, 2, x(key) + 1, y(query) + 1, unit - 2, unit - 2)
   if (chart.hover) {
     const [query, key] = chart.hover // the lines point at a whole row or column: the other one is null
     pen.fillStyle = fade(theme.text, 0.07)
@@ -180,7 +197,7 @@ function detail(chart) {
     if (key !== null) pen.fillRect(x(key), top, unit, height)
     if (query !== null && key !== null) frame(pen, theme.text, 1.5, x(key), y(query), unit, unit)
   }
-  frame(pen, theme.accent, 2.5, x(cell[1]), y(cell[0]), unit, unit)
+  frame(pen, marks ? theme.text : theme.accent, 2.5, x(cell[1]), y(cell[0]), unit, unit)
 
   pen.font = `${size}px ${theme.font}`
   const every = Math.ceil((size + 1) / unit)
@@ -216,12 +233,12 @@ function detail(chart) {
 }
 
 function drawLegend(pen, chart, left, top) {
-  const { theme, model: { words, cells, signed } } = chart
-  const [lowest, highest] = signed ? [number(-signed), number(signed)] : ["0", "1"]
+  const { theme, model: { words, cells, signed, most, marks } } = chart
+  const [lowest, highest] = marks ? ["", words.open] : signed ? [number(-signed), number(signed)] : ["0", most ? number(most) : "1"]
   pen.font = `12px ${theme.font}`
-  const bar = 84, start = left + 5 + Math.ceil(pen.measureText(lowest).width)
+  const bar = marks ? 12 : 84, start = marks ? left : left + 5 + Math.ceil(pen.measureText(lowest).width)
   for (let step = 0; step < bar; step++) {
-    pen.fillStyle = css(theme.ramp[Math.floor(step / bar * STEPS)])
+    pen.fillStyle = css(theme.ramp[marks ? cells.find(byte => byte !== ABSENT) ?? 0 : Math.floor(step / bar * STEPS)])
     pen.fillRect(start + step, top, 1, 12)
   }
   frame(pen, theme.border, 1, start, top, bar, 12)
@@ -311,6 +328,38 @@ function lines(chart) {
   }
 }
 
+// ---- vectors, one under the other ----------------------------------------------------------------------------------
+
+function strips(chart) {
+  const { shape: [rows, channels], cells, labels, notes, cell, picks, signed, words } = chart.model, { theme } = chart
+  const title = 21, bar = 18, step = title + bar + 7, edge = 2, font = `12.5px ${theme.font}`
+  const pen = begin(chart, rows * step + 22), wide = chart.width - 2 * edge, unit = wide / channels
+  const x = channel => edge + channel * unit, y = row => row * step + title
+  for (let row = 0; row < rows; row++) {
+    pen.font = font
+    const room = wide - pen.measureText(notes[row]).width - 14
+    write(pen, fit(pen, labels[row], room), edge, y(row) - 10, theme.soft, "left")
+    write(pen, notes[row], edge + wide, y(row) - 10, theme.quiet, "right")
+    paint(pen, theme, cells.subarray(row * channels, (row + 1) * channels), 1, channels, edge, y(row), wide, bar)
+    frame(pen, theme.border, 1, edge, y(row), wide, bar)
+  }
+  if (chart.hover) frame(pen, theme.text, 1.5, x(chart.hover[1]), y(chart.hover[0]), unit, bar)
+  if (picks) frame(pen, theme.accent, 2.5, x(cell[1]), y(cell[0]), unit, bar)
+  drawLegend(pen, chart, edge, rows * step + 4)
+
+  const tell = ([row, channel]) => {
+    const value = number((2 * cells[row * channels + channel] / STEPS - 1) * signed)
+    return [labels[row], `${words.channel} ${channel + 1}`, `${words.value} ${value}`]
+  }
+  return {
+    find: (px, py) => {
+      const row = Math.floor(py / step), channel = Math.floor((px - edge) / unit)
+      return row >= 0 && row < rows && channel >= 0 && channel < channels ? [row, channel] : null
+    },
+    settle: place => place, tell, say: place => tell(place).join(", "),
+  }
+}
+
 function bend(pen, flat, [x1, y1], [x2, y2]) {
   pen.beginPath()
   pen.moveTo(x1, y1)
@@ -320,11 +369,12 @@ function bend(pen, flat, [x1, y1], [x2, y2]) {
 }
 
 function reading(chart, strongest = (query, key) => [query, key]) {
-  const { shape: [, columns], cells, queries, keys, words, signed } = chart.model
+  const { shape: [, columns], cells, queries, keys, words, signed, most = 1, marks } = chart.model
   const tell = place => {
     const [query, key] = place[0] === null || place[1] === null ? strongest(...place) : place
     const byte = cells[query * columns + key]
-    const weight = byte === ABSENT ? words.masked : `${words.weight} ${signed ? number((2 * byte / STEPS - 1) * signed) : (byte / STEPS).toFixed(2)}`
+    const value = signed ? number((2 * byte / STEPS - 1) * signed) : (byte / STEPS * most).toFixed(2)
+    const weight = byte === ABSENT ? words.masked : marks ? words.open : `${words.weight} ${value}`
     return [`${words.query}  ${queries[query]}`, `${words.key}  ${keys[key]}`, weight]
   }
   return { tell, say: place => tell(place).join(", ") }
@@ -376,6 +426,15 @@ function strike(pen, theme, x, y, size) {
   pen.strokeStyle = theme.accent
   pen.lineWidth = 2
   segment(pen, x + 3, y + size - 3, x + size - 3, y + 3)
+}
+
+function corner(pen, theme, x, y) {
+  pen.fillStyle = theme.accent
+  pen.beginPath()
+  pen.moveTo(x - 9, y)
+  pen.lineTo(x, y)
+  pen.lineTo(x, y + 9)
+  pen.fill()
 }
 
 function segment(pen, x1, y1, x2, y2) {

@@ -33,6 +33,10 @@ def heatmap(
     key: str,
     on_head: Callable[[], Any] = lambda: None,
     on_cell: Callable[[], Any] = lambda: None,
+    on_toggle: Callable[[], Any] = lambda: None,
 ) -> Any:
-    """Draw `data`; the result's `.head` is the (layer, head) clicked, its `.cell` the (query, key)."""
-    return _canvas(key=key, data=data, on_head_change=on_head, on_cell_change=on_cell)
+    """Draw `data`; the result's `.head` is the (layer, head) clicked, its `.cell` the (query, key).
+
+    Where cells can be toggled, `.toggle` is the cell, in the run after the click only.
+    """
+    return _canvas(key=key, data=data, on_head_change=on_head, on_cell_change=on_cell, on_toggle_change=on_toggle)

@@ -2,14 +2,16 @@
 
 import gc
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 import torch
 
 from core.checkpoint import ASSETS, Model, load
-from core.hooks import listen, switch_off
-from core.run import Run, trace
+from core.edits import Edit
+from core.run import Run, reread, trace
+from core.tokens import Direction
 
 TRANSLATOR = "translator"
 
@@ -32,25 +34,35 @@ def model(name: str = TRANSLATOR) -> Model:
 @st.cache_resource(max_entries=48, show_spinner=False)
 def run(
     text: str,
-    direction: str,
+    direction: Direction,
     name: str = TRANSLATOR,
-    off: tuple[tuple[str, int], ...] = (),
+    edits: tuple[Edit, ...] = (),
     target: str | None = None,
 ) -> Run:
-    """The run of a sentence; `off` names heads to switch off, such as ("decoder.1.cross_attention", 3)."""
-    silenced = tuple(switch_off(attention, head) for attention, head in off)
-    return trace(model(name), text, target, direction=direction, listeners=silenced)
+    """The run of a sentence by a model or an edited one, which writes its own translation or reads `target`."""
+    return trace(model(name), text, target, direction=direction, edits=edits)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def scores_without(
-    text: str, direction: str, name: str, off: tuple[tuple[str, int], ...], target: str | None = None
-) -> list[float]:
-    """Log-probabilities of exactly the target tokens of `run(...)`, with the heads in `off` switched off."""
-    whole = run(text, direction, name, (), target)
-    ids = [torch.tensor([[token.id for token in tokens]]) for tokens in (whole.source_tokens, whole.target_tokens)]
-    wanted = torch.tensor([token.id for token in whole.predicted_tokens])
-    with torch.inference_mode(), listen(*(switch_off(attention, head) for attention, head in off)):
-        logits = model(name).network(*ids)[0]
-    scores: list[float] = logits.log_softmax(-1).gather(-1, wanted[:, None])[:, 0].tolist()
-    return scores
+@st.cache_resource(max_entries=48, show_spinner=False)
+def forced(text: str, direction: Direction, name: str, edits: tuple[Edit, ...], target: str | None = None) -> Run:
+    """The edited model as it reads exactly the tokens of the unedited `run(text, direction, name, (), target)`."""
+    return reread(model(name), run(text, direction, name, (), target), edits)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """An edited model beside the run that was not edited; each pass is made when it is first asked for."""
+
+    run: Run
+    edits: tuple[Edit, ...]
+    target: str | None = None
+
+    @property
+    def forced(self) -> Run:
+        """It reads the same target tokens as `run`: every tensor has the same shape."""
+        return forced(self.run.source_text, self.run.direction, self.run.model_name, self.edits, self.target)
+
+    @property
+    def free(self) -> Run:
+        """It writes a translation of its own."""
+        return run(self.run.source_text, self.run.direction, self.run.model_name, self.edits)

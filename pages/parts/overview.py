@@ -1,32 +1,37 @@
-"""The picture of the whole model, and the way from each of its boxes to a page or to its explanation."""
+"""The picture of the whole model with the tensors of this sentence, and what stands behind each of its boxes."""
 
 from typing import Any
 
 import numpy as np
 import streamlit as st
+from torch import Tensor
 
 from core.charts import diagram as charts
 from core.charts.heatmap import to_bytes
 from core.run import Run
-from pages.parts.address import keep, one_of
+from pages.parts.address import go, keep, one_of
 from pages.parts.diagram import diagram
 from pages.parts.frame import Visit
-from pages.parts.selection import KINDS, as_place, of_kind
+from pages.parts.selection import KINDS, as_place, of_kind, write_place
 from pages.parts.words import Words
 
 STEPS = {
     "tokens": ("source", "target", "predicted"),
     "embedding": ("source_embedding", "target_embedding"),
-    "norm": ("encoder_norm", "decoder_norm"),
+    "position": ("source_position", "target_position"),
+    "encoder": ("encoder",),
+    "decoder": ("decoder",),
+    "cross": ("cross",),
+    "norm": ("encoder_norm", "decoder_norm", "encoder_stream", "decoder_stream"),
     "feed_forward": ("encoder_feed_forward", "decoder_feed_forward"),
     "memory": ("memory",),
-    "output": ("output",),
+    "output": ("states", "output"),
 }
-"""The boxes explained on this page, by the step they belong to; all others have a page of their own."""
+"""The boxes by the step they belong to, in the order of the pass."""
 
 
 def picture(here: Visit) -> str:
-    """Draw the model; go to the page of the box that was clicked, or return the step to explain here."""
+    """Draw the model; return the step whose box was clicked last, or go to the head whose map was."""
     _ = here.words
     step = keep("box", "tokens", one_of(STEPS))
     data = charts.diagram(
@@ -37,6 +42,7 @@ def picture(here: Visit) -> str:
             "predicted": [token.piece for token in here.run.predicted_tokens],
         },
         maps=[_maps(here.run, kind) for kind in KINDS],
+        strips=tensors(here.run),
         chosen=STEPS[step],
         words=_box_words(_),
     )
@@ -46,15 +52,29 @@ def picture(here: Visit) -> str:
     return step
 
 
+def tensors(run: Run) -> dict[str, list[np.ndarray]]:
+    """What the small pictures show: the first channels of each token's vector, layer beside layer."""
+    found: dict[str, list[Tensor]] = {
+        "source_embedding": [run.source.embedding],
+        "source_position": [run.source.position],
+        "target_embedding": [run.target.embedding],
+        "target_position": [run.target.position],
+        "encoder_feed_forward": [layer.feed_forward.activation for layer in run.encoder],
+        "decoder_feed_forward": [layer.feed_forward.activation for layer in run.decoder],
+        "encoder_stream": [layer.after_feed_forward for layer in run.encoder],
+        "decoder_stream": [layer.after_feed_forward for layer in run.decoder],
+        "memory": [run.encoder.final_norm.output],
+        "states": [run.decoder.final_norm.output],
+    }
+    shown = {box: [each[:, : charts.COLUMNS].numpy() for each in part] for box, part in found.items()}
+    return shown | {"output": [charts.pooled(run.logits.numpy())]}
+
+
 def _follow(opened: Any) -> None:
     """Go where a click leads; what is no box changes nothing."""
-    box = opened.get("box")
-    if box in KINDS:
-        st.session_state["kind"] = box
-        st.session_state["head"] = as_place((opened.get("layer"), opened.get("head"))) or (0, 0)
-        st.switch_page("pages/heads.py")
-    if box in ("source_position", "target_position"):
-        st.switch_page("pages/positions.py")
+    box, place = opened.get("box"), as_place((opened.get("layer"), opened.get("head")))
+    if box in KINDS and place:
+        go("pages/heads.py", {"kind": box, "head": write_place(place)})
     step = next((step for step, boxes in STEPS.items() if box in boxes), None)
     if step and step != st.session_state["box"]:
         st.session_state["box"] = step
@@ -96,6 +116,8 @@ def _box_words(_: Words) -> dict[str, str]:
         "decoder": _("Masked self-attention"),
         "cross": _("Cross-attention"),
         "feed_forward": _("Feed-forward"),
+        "stream": _("Residual stream, layer by layer"),
         "memory": _("Encoder output"),
+        "states": _("Decoder output"),
         "output": _("Linear + softmax"),
     }

@@ -1,41 +1,33 @@
 """Which head and which cell a visitor looks at: read from links and clicks, and kept inside what exists."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
+from core.edits import Heads
 from core.run import AttentionRun, Run
 from pages.parts.words import Words
 
 KINDS = ("encoder", "decoder", "cross")
-PATHS = {
-    "encoder": "encoder.{}.self_attention",
-    "decoder": "decoder.{}.self_attention",
-    "cross": "decoder.{}.cross_attention",
-}
-
 Place = tuple[int, int]
-Silenced = tuple[str, int, int]
-"""Kind, layer and head of a head that is switched off."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is looked at: a kind of attention, one of its heads, how tokens are shown, which heads are off."""
+    """What is looked at: a kind of attention, one of its heads, and how tokens are shown."""
 
     kind: str
     layer: int
     head: int
     merged: bool
     without_special: bool
-    off: tuple[Silenced, ...]
 
     @property
-    def chosen(self) -> Silenced:
-        """The head in the form that switches it off."""
-        return self.kind, self.layer, self.head
+    def where(self) -> str:
+        """The head as edits name it."""
+        return str(Heads(self.kind, self.layer, self.head))
 
 
 def of_kind(run: Run, kind: str) -> list[AttentionRun]:
@@ -81,24 +73,6 @@ def read_clamped(rows: int, columns: int) -> Callable[[str], Place | None]:
 def write_place(place: Place | None) -> str:
     """(1, 4) as "2.5"."""
     return "" if place is None else f"{place[0] + 1}.{place[1] + 1}"
-
-
-def read_silenced(layers: dict[str, int], heads: int) -> Callable[[str], tuple[Silenced, ...]]:
-    """A reader of "encoder.1.3-cross.2.8"; `layers` gives the number of layers of each kind."""
-
-    def read(text: str) -> tuple[Silenced, ...]:
-        found = set()
-        for name in filter(None, text.split("-")):
-            kind, place = name.split(".", 1)
-            found.add((kind, *read_place(layers[kind], heads)(place)))
-        return tuple(sorted(found))
-
-    return read
-
-
-def write_silenced(off: Sequence[Silenced]) -> str:
-    """The inverse of `read_silenced`."""
-    return "-".join(f"{kind}.{write_place((layer, head))}" for kind, layer, head in off)
 
 
 def clicked(component: str, name: str, rows: int, columns: int) -> Place | None:

@@ -1,26 +1,37 @@
-"""What stands behind each box of the overview that has no page of its own, measured on the typed sentence."""
+"""What stands behind each box of the overview, measured on the typed sentence, and the page that takes it apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
-from torch import Tensor
+from torch import Tensor, nn
 
+from core.attention import MultiHeadAttention
 from core.charts import steps as charts
+from core.charts.diagram import COLUMNS
+from core.charts.pictures import inlined
+from core.charts.positions import limit_of, matrix
 from core.run import Run
-from pages.parts.address import keep
-from pages.parts.escape import in_markdown
+from core.tokens import Token
+from pages.parts.address import go, keep
+from pages.parts.escape import facts, in_html, in_markdown
 from pages.parts.frame import Visit
+from pages.parts.heatmap import heatmap as draw
+from pages.parts.selection import of_kind
 from pages.parts.tables import table_height
 from pages.parts.words import Words
 
 CANDIDATES = 6
+STICKY = """<style>@media (min-width: 900px) {
+[data-testid="stColumn"]:has(.st-key-explanation) { position: sticky; top: 3.5rem; align-self: flex-start }
+}</style>"""
 
 
 def explain(here: Visit, step: str) -> None:
     """Prose and numbers of one step, and always the tokens that everything is about."""
+    st.html(STICKY)
     with st.container(border=True, key="explanation"):
         EXPLANATIONS[step](here)
-    if step != "tokens":
+    if step in ("norm", "feed_forward", "memory", "output"):
         with st.container(border=True):
             _target_tokens(here)
 
@@ -38,6 +49,7 @@ def _tokens(here: Visit) -> None:
     _target_tokens(here)
     source = {_("source token"): [token.piece for token in here.run.source_tokens]}
     st.dataframe(source, height=table_height(len(here.run.source_tokens), 360), hide_index=True)
+    _lead(_("From text to rows"), "pages/tokens.py", {"tokens_part": "pieces"})
 
 
 def _target_tokens(here: Visit) -> None:
@@ -73,7 +85,132 @@ def _embedding(here: Visit) -> None:
     }
     pieces = [token.piece for token in run.source_tokens]
     st.altair_chart(charts.dots(pieces, lengths, axis=_("length of the vector"), token=_("token")))
-    st.page_link("pages/positions.py", label=_("More about positions"), icon=":material/arrow_forward:")
+    _vectors(_, _("word vector × √d"), run.source.embedding, run.source_tokens)
+    _lead(_("The space of the rows"), "pages/tokens.py", {"tokens_part": "space"})
+
+
+def _position(here: Visit) -> None:
+    _, run = here.words, here.run
+    st.subheader(_("Positional encoding"))
+    st.markdown(
+        _(
+            "To attention a sentence is a bag of words. So a vector that depends on the place alone, {width} values of "
+            "sines and cosines, is added to each word vector; their sum is what enters the first layer."
+        ).format(width=here.model.network.config.width)
+    )
+    _vectors(_, _("position vector"), run.source.position, run.source_tokens)
+    _lead(_("More about positions"), "pages/positions.py", {})
+
+
+def _attention(here: Visit, kind: str, title: str, said: str) -> None:
+    """What all three kinds of attention have in common: four matrices, and what they turn the stream into."""
+    _, run = here.words, here.run
+    st.subheader(title)
+    st.markdown(said)
+    attention = of_kind(run, kind)[0]
+    heads, queries, keys = attention.weights.shape
+    width = attention.output.shape[-1]
+    shapes = {
+        _("queries"): f"{heads} × {queries} × {width // heads}",
+        _("keys and values"): f"{heads} × {keys} × {width // heads}",
+        _("scores and weights"): f"{heads} × {queries} × {keys}",
+        _("output"): f"{queries} × {width}",
+    }
+    st.html(facts(shapes))
+    stack = here.model.network.encoder if kind == "encoder" else here.model.network.decoder
+    layer = stack.layers[0]
+    _matrices(_, layer.cross_attention if kind == "cross" else layer.self_attention)
+    with st.container(horizontal=True, gap="small"):
+        _lead(_("Step by step"), "pages/attention.py", {"attention": "steps", "kind": kind})
+        _lead(_("All its heads"), "pages/heads.py", {"kind": kind})
+        _lead(_("Its mask"), "pages/masks.py", {"mask_part": "three", "mask_kind": kind})
+
+
+def _encoder(here: Visit) -> None:
+    _ = here.words
+    said = _(
+        "Every source token asks all others what they know: its **query** is compared with their **keys**, and it "
+        "takes the mean of their **values** under the weights that come out. Shapes of one layer, heads × tokens × "
+        "channels:"
+    )
+    _attention(here, "encoder", _("Self-attention"), said)
+
+
+def _decoder(here: Visit) -> None:
+    _ = here.words
+    said = _(
+        "The same among the tokens of the translation, but none may look at what comes after it: in training all of "
+        "them stand there at once. Shapes of one layer, heads × tokens × channels:"
+    )
+    _attention(here, "decoder", _("Masked self-attention"), said)
+
+
+def _cross(here: Visit) -> None:
+    _ = here.words
+    said = _(
+        "Here the two sentences meet: queries come from the translation, keys and values from the encoder's output. "
+        "Shapes of one layer, heads × tokens × channels:"
+    )
+    _attention(here, "cross", _("Cross-attention"), said)
+
+
+def _matrices(_: Words, attention: MultiHeadAttention) -> None:
+    """The corner of each of the four matrices as a picture."""
+    parts = {
+        "W_Q": attention.query_projection,
+        "W_K": attention.key_projection,
+        "W_V": attention.value_projection,
+        "W_O": attention.output_projection,
+    }
+    _corners(_, parts)
+
+
+def _corners(_: Words, parts: Mapping[str, nn.Linear]) -> None:
+    corners = {name: part.weight.detach()[:COLUMNS, :COLUMNS] for name, part in parts.items()}
+    limit = max(limit_of(corner.numpy()) for corner in corners.values())
+    cells = "".join(
+        f'<div style="flex:1 1 5rem;max-width:9rem"><div style="font-size:.8rem;opacity:.7">{in_html(name)}</div>'
+        f'<img alt="{name}" style="width:100%;image-rendering:pixelated;border-radius:4px" '
+        f'src="{inlined(corner.numpy(), limit)}"></div>'
+        for name, corner in corners.items()
+    )
+    st.html(f'<div style="display:flex;flex-wrap:wrap;gap:.6rem">{cells}</div>')
+    shape = " × ".join(str(size) for size in next(iter(parts.values())).weight.shape)
+    st.caption(
+        _(
+            "The trained matrices of the first layer, the first {count} rows and columns (whole: {shape}); orange "
+            "up to {limit}, violet down to −{limit}. They are the same for every sentence."
+        ).format(count=COLUMNS, shape=shape, limit=f"{limit:.2f}")
+    )
+
+
+def _vectors(_: Words, name: str, vectors: Tensor, tokens: Sequence[Token]) -> None:
+    """The first channels of each token's vector as a map to point at."""
+    shown = vectors[:, :COLUMNS].numpy()
+    words = {
+        "label": name,
+        "query": _("token"),
+        "key": _("channel"),
+        "weight": _("value"),
+        "sum": _("values, not weights"),
+        "masked": "",
+    }
+    data = matrix(
+        shown,
+        rows=[token.piece for token in tokens],
+        columns=[str(channel + 1) for channel in range(shown.shape[1])],
+        cell=(0, 0),
+        limit=limit_of(shown),
+        words=words,
+    )
+    st.markdown(f"**{name}**, {len(vectors)} × {vectors.shape[1]}")
+    draw(data, key="vectors")
+
+
+def _lead(label: str, page: str, choices: Mapping[str, str]) -> None:
+    """A button that leads to a page with the right choices."""
+    if st.button(label, icon=":material/arrow_forward:", key=f"lead_{page}"):
+        go(page, choices)
 
 
 def _norm(here: Visit) -> None:
@@ -88,6 +225,8 @@ def _norm(here: Visit) -> None:
         ).format(width=here.model.network.config.width)
     )
     _stream(_, here.run)
+    steps = {"attention": "steps", "kind": "encoder", "open": "9-10-11-12"}
+    _lead(_("The same for one token, step by step"), "pages/attention.py", steps)
 
 
 def _memory(here: Visit) -> None:
@@ -102,6 +241,8 @@ def _memory(here: Visit) -> None:
         ).format(width=here.model.network.config.width, count=len(run.source_tokens))
     )
     _stream(_, run)
+    _vectors(_, _("Encoder output"), run.encoder.final_norm.output, run.source_tokens)
+    _lead(_("Where the decoder reads it"), "pages/heads.py", {"kind": "cross"})
 
 
 def _stream(_: Words, run: Run) -> None:
@@ -137,6 +278,10 @@ def _feed_forward(here: Visit) -> None:
             names.append(_("{stack}, layer {number}").format(stack=stack, number=number))
             shares.append(float((layer.feed_forward.activation > 0).float().mean()))
     st.altair_chart(charts.bars(names, shares, axis=_("share of active units")))
+    first = here.model.network.encoder.layers[0].feed_forward
+    _corners(_, {"W_1": first.inner, "W_2": first.outer})
+    steps = {"attention": "steps", "kind": "encoder", "open": "11-12"}
+    _lead(_("What it reads, step by step"), "pages/attention.py", steps)
 
 
 def _output(here: Visit) -> None:
@@ -158,6 +303,7 @@ def _output(here: Visit) -> None:
     read = in_markdown(run.target_tokens[place - 1].piece)
     st.markdown(_("After **{token}**, the model expects:").format(token=read))
     st.altair_chart(charts.bars(pieces, probabilities.tolist(), axis=_("probability")))
+    _lead(_("Writing it token by token"), "pages/decoding.py", {"decoding": "steps"})
 
 
 def _norms(vectors: Tensor) -> list[float]:
@@ -168,6 +314,10 @@ def _norms(vectors: Tensor) -> list[float]:
 EXPLANATIONS: dict[str, Callable[[Visit], None]] = {
     "tokens": _tokens,
     "embedding": _embedding,
+    "position": _position,
+    "encoder": _encoder,
+    "decoder": _decoder,
+    "cross": _cross,
     "norm": _norm,
     "feed_forward": _feed_forward,
     "memory": _memory,
