@@ -19,7 +19,7 @@ from pages.parts.selection import of_kind
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = models.assets()
-PAGES = ["pages/overview.py", "pages/heads.py", "pages/positions.py"]
+PAGES = ["pages/overview.py", "pages/heads.py", "pages/positions.py", "pages/decoding.py"]
 BAD = {
     "empty": "",
     "blanks": "   \t  ",
@@ -394,7 +394,7 @@ def test_maps_of_an_edited_head_hold_its_weights(app: AppTest, kind: str) -> Non
     model = models.model(models.TRANSLATOR)
     run = trace(model, "I am a cat")
     before, after = (of_kind(each, kind)[0] for each in (run, reread(model, run, edits)))
-    maps = [heatmap.unpack(each.proto.bytes) for each in app.get("bidi_component")][-3:]
+    maps = [heatmap.unpack(each.proto.bytes) for each in app.get("bidi_component")][-4:-1]
     masks = [each.mask.expand_as(each.weights)[1].numpy() for each in (before, after)]
     weights = [each.weights[1].numpy() for each in (before, after)]
     for (header, cells), values, mask in zip(maps[:2], weights, masks, strict=True):

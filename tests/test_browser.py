@@ -241,8 +241,9 @@ def test_undoing_an_edit_restores_the_view(server: str, visit: Callable[..., Pag
     page = visit(f"{server}/heads?text=I%20am%20a%20cat&kind=cross&head=2.3")
     before = [picture(canvas) for canvas in canvases(page)]
     page.get_by_text("looks at the token before", exact=True).click()
+    page.wait_for_function("() => location.search.includes('edits=pattern_cross.2.3_previous')")
+    page.locator(".headroom-map canvas").nth(5).wait_for()
     settled(page)
-    assert in_link(page, "edits") == "pattern_cross.2.3_previous"
     page.get_by_role("heading", name="Attention heads").hover()
     after = [picture(canvas) for canvas in canvases(page)]
     assert len(after) == len(before) + 3, "the head before and after, and the difference"
@@ -254,8 +255,7 @@ def test_undoing_an_edit_restores_the_view(server: str, visit: Callable[..., Pag
     settled(page)
     page.get_by_role("button", name="Undo last").click()
     page.get_by_role("button", name="Undo last").wait_for(state="detached")
-    settled(page)
-    assert in_link(page, "edits") is None
+    page.wait_for_function("() => !location.search.includes('edits=')")
     page.get_by_role("link", name="Heads", exact=True).click()
     page.get_by_role("heading", name="Attention heads").wait_for()
     settled(page)
@@ -334,11 +334,58 @@ def test_a_cell_of_the_mask_opens_and_closes(server: str, visit: Callable[..., P
     assert in_link(page, "edits") is None and in_link(page, "mask_cell") == "1.1"
 
 
+def test_a_translation_is_stepped_through_and_played(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/decoding?text=I%20am%20a%20cat")
+    player = page.locator(".headroom-player")
+    count, written, whole = player.locator("output"), player.locator(".now"), player.locator(".ghost")
+    count.wait_for()
+    tall = player.bounding_box()["height"]
+
+    def press(name: str) -> None:
+        player.get_by_role("button", name=name, exact=True).click()
+
+    first = written.inner_text()
+    press("Next step")
+    press("Next step")
+    assert count.inner_text().startswith("Step 3 of") and written.inner_text().startswith(first)
+    page.wait_for_function("() => location.search.includes('decoding_step=3')")
+    press("Step back")
+    assert count.inner_text().startswith("Step 2 of")
+    press("Last step")
+    assert written.inner_text() == whole.text_content()
+    assert player.get_by_role("button", name="Next step").is_disabled()
+    player.get_by_role("slider").focus()
+    page.keyboard.press("Home")
+    assert count.inner_text().startswith("Step 1 of")
+    press("Play")
+    page.get_by_text(re.compile("^Step 2 of")).first.wait_for()
+    press("Pause")
+    settled(page)
+    assert player.bounding_box()["height"] == tall, "no step moves what is below"
+    reached = re.search(r"Step (\d+)", count.inner_text())[1]
+    page.wait_for_function(f"() => location.search.includes('decoding_step={reached}')")
+
+
+def test_a_cell_of_the_gradient_is_worked_out(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/decoding?decoding=back&text=I%20am%20a%20cat")
+    gradient = page.locator(".headroom-map canvas").first
+    gradient.wait_for()
+    gradient.focus()
+    before = page.get_by_text("finite difference").locator("xpath=ancestor::*[@data-testid='stHtml']").inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => location.search.includes('decoding_cell=')")
+    settled(page)
+    after = page.get_by_text("finite difference").locator("xpath=ancestor::*[@data-testid='stHtml']").inner_text()
+    assert after != before
+
+
 @pytest.mark.parametrize(
     "path",
     ["/", "/heads?kind=cross&edits=off_cross.1.1_zero~swap_source_2_3"]
     + [f"/positions?part={part}&size_guess=tenth&order_guess=none" for part in ("pattern", "size", "sum", "order")]
-    + [f"/masks?mask_part={part}&{ANSWERED}" for part in ("three", "ways", "padding", "future")],
+    + [f"/masks?mask_part={part}&{ANSWERED}" for part in ("three", "ways", "padding", "future")]
+    + [f"/decoding?decoding={part}&decoding_how=beam" for part in ("steps", "input", "forcing", "back", "cache")],
 )
 def test_nothing_sticks_out_on_a_phone(server: str, visit: Callable[..., Page], path: str) -> None:
     page = visit(f"{server}{path}", width=390)

@@ -57,6 +57,21 @@ def test_evaluate_prints_every_figure(assets: Path, capsys: pytest.CaptureFixtur
     assert len(lines) > 2 * len(SPLITS) and any("permutation error rate" in line for line in lines)
 
 
+def test_evaluate_can_put_its_figures_on_the_card(assets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed is what the card then says, of its first seed; nothing else on it changes."""
+    file = assets / "models" / "positions-sum" / "card.json"
+    before = json.loads(file.read_text())
+    assert main(["evaluate", "positions-sum", "--sample", "3", "--assets", str(assets), "--json", "--save"]) == 0
+    report, after = json.loads(capsys.readouterr().out), json.loads(file.read_text())
+    assert after["metrics"] == after["metrics_by_seed"]["3"] == report
+    assert after["metrics_by_seed"]["4"] == before["metrics_by_seed"]["4"]
+    assert {name for name in after if after[name] != before[name]} <= {"metrics", "metrics_by_seed"}
+    heads = report["self_attention"]["heads"]
+    assert report["self_attention"]["sentences"] == 12 and all(
+        0 <= each["weight_on_itself"] <= 1 for each in heads.values()
+    )
+
+
 def test_translate_answers_line_by_line(
     assets: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

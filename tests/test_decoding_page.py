@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -63,8 +64,8 @@ def canvases(app: AppTest) -> list[tuple[dict[str, Any], np.ndarray]]:
 
 def lines(app: AppTest, chart: int, name: str) -> list[float]:
     """The values of one line, or one colour, of a chart."""
-    specification = json.loads(app.get("vega_lite_chart")[chart].proto.spec)
-    return [row["value"] for row in specification["data"]["values"] if row["name"] == name]
+    table = pa.ipc.open_stream(app.get("vega_lite_chart")[chart].proto.data.data).read_all()
+    return [row["value"] for row in table.to_pylist() if row["name"] == name]
 
 
 def run_of(text: str = PEAR, target: str | None = None) -> Run:
@@ -96,14 +97,25 @@ def test_every_part_opens_in_both_languages(part: str, language: str) -> None:
     assert app.get("bidi_component")
 
 
+def test_parts_and_ways_of_choosing_are_one_click_away() -> None:
+    app = opened("cache")
+    settled(app.segmented_control(key="decoding").set_value("steps").run())
+    drawn = {}
+    for how in ("beam", "lot", "greedy"):
+        settled(app.segmented_control(key="decoding_how").set_value(how).run())
+        data = played(app, "writing")
+        drawn[how] = data["drawn"], data["tree"] is not None
+    assert drawn == {"beam": (False, True), "lot": (True, False), "greedy": (False, False)}
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_nothing_typed_breaks_a_part(part: str) -> None:
     app = opened(part, **ANSWERED)
     for text in BAD:
         settled(app.text_input(key="text").set_value(text).run())
         if part in ("input", "forcing", "back"):
-            settled(app.text_input(key="gold").set_value(text).run())
-            settled(app.text_input(key="gold").set_value("").run())
+            settled(app.text_input(key="decoding_gold").set_value(text).run())
+            settled(app.text_input(key="decoding_gold").set_value("").run())
         assert "<b>" not in shown(app)
 
 
@@ -258,9 +270,9 @@ def test_gold_is_the_reference_what_was_typed_or_the_models_own() -> None:
     assert "reference kept" in shown(opened("forcing"))
     app = opened("forcing", text="The dog runs.")
     assert "model's own translation" in shown(app)
-    settled(app.text_input(key="gold").set_value("개가 달린다.").run())
+    settled(app.text_input(key="decoding_gold").set_value("개가 달린다.").run())
     assert "Gold is what you typed." in shown(app)
-    assert "There is nothing to translate" in app.text_input(key="gold").set_value("  ").run().warning[0].value
+    assert "There is nothing to translate" in app.text_input(key="decoding_gold").set_value("  ").run().warning[0].value
 
 
 @pytest.mark.parametrize("text", REFERENCES)
@@ -324,7 +336,7 @@ def test_the_lanes_are_those_of_the_exported_runs(tmp_path: Path) -> None:
 
 
 def test_gold_that_the_model_writes_itself_parts_nowhere() -> None:
-    app = opened("forcing", gold=run_of().translation)
+    app = opened("forcing", decoding_gold=run_of().translation)
     assert "The model writes gold exactly" in shown(app)
 
 
@@ -346,9 +358,12 @@ def test_a_wrong_token_goes_where_it_is_put() -> None:
     assert lines(app, 1, "with the error") == pytest.approx(after)
 
 
-def test_a_translation_of_one_token_cannot_be_corrupted() -> None:
-    app = opened("forcing", gold=".")
-    assert app.selectbox(key="decoding_place").options == ["1: ."]
+def test_any_gold_token_but_the_end_can_be_replaced() -> None:
+    app = opened("forcing")
+    pieces = [token.piece for token in run_of(target=REFERENCES[PEAR]).predicted_tokens]
+    numbered = [f"{number}: {piece}" for number, piece in enumerate(pieces[:-1], 1)]
+    assert app.selectbox(key="decoding_place").options == numbered
+    assert len(set(app.selectbox(key="decoding_wrong").options)) == 5
 
 
 # --- part 4: backwards ----------------------------------------------------------------------------------------------
@@ -405,14 +420,6 @@ def test_a_masked_cell_is_exactly_zero() -> None:
     assert "masked: its weight is 0" in shown(opened("back", decoding_cell="1.3"))
 
 
-def test_clicking_a_cell_chooses_it() -> None:
-    app = opened("back")
-    app.session_state["decoding_ds"] = {"cell": [3, 1]}
-    settled(app.run())
-    app.session_state["decoding_cell"] = (3, 1)
-    assert canvases(settled(app.run()))[0][0]["cell"] == [3, 1]
-
-
 def test_the_triangle_of_the_future_is_empty() -> None:
     app = opened("back")
     header, cells = canvases(app)[1]
@@ -420,6 +427,19 @@ def test_the_triangle_of_the_future_is_empty() -> None:
     assert header["cell"] == [0, count - 1] and (cells[np.triu_indices(count, 1)] == 0).all()
     assert (cells.astype(float).sum(-1) > 0).all()
     assert "largest of them</bdi>" in shown(app)
+
+
+def test_a_cell_of_the_future_and_one_of_the_past_are_read_out() -> None:
+    app = opened("back", decoding_from="3.2", decoding_from_source="2.4")
+    (_, first), (target, _), (source, _) = canvases(app)
+    assert first.shape == (len(first), len(first)) and target["cell"] == [2, 1] and source["cell"] == [1, 3]
+    read = [line for line in shown(app).split("\n") if "length of the gradient" in line]
+    assert [target["queries"][2] in read[0], target["keys"][1] in read[0]] == [True, True]
+    assert [source["queries"][1] in read[1], source["keys"][3] in read[1]] == [True, True]
+    lengths = [
+        float(line.split("length of the gradient</bdi>")[1].split("<bdi>")[1].split("</bdi>")[0]) for line in read
+    ]
+    assert min(lengths) > 0
 
 
 def test_signed_values_keep_their_sign() -> None:

@@ -39,6 +39,10 @@ def random_mask(queries: int, keys: int, seed: int) -> Tensor:
     return mask
 
 
+def in_double(run: Run) -> Run:
+    return masks.read_by(masks.doubled(run.network), run)
+
+
 @pytest.fixture(scope="module")
 def run(tiny_model: Model) -> Run:
     return trace(tiny_model, "the cat sees a dog .", "고양이가 개를 본다.", direction="en-ko")
@@ -46,7 +50,7 @@ def run(tiny_model: Model) -> Run:
 
 @pytest.fixture(scope="module")
 def double(run: Run) -> Run:
-    return masks.in_double(run)
+    return in_double(run)
 
 
 # --- E08, T12: five ways --------------------------------------------------------------------------------------------
@@ -284,7 +288,7 @@ def test_an_opened_cell_leaks_from_its_query_on(run: Run, tiny_model: Model, whe
 @given(sentences, st.integers(1, 12))
 def test_hidden_pads_change_nothing(tiny_model: Model, text: str, pads: int) -> None:
     """T21: in any layer, for any number of pads; their weight is exactly 0."""
-    run = masks.in_double(trace(tiny_model, text, text, direction="en-ko"))
+    run = in_double(trace(tiny_model, text, text, direction="en-ko"))
     source, target = len(run.source_tokens), len(run.target_tokens)
     among = masks.padded(run, source + pads, target + pads)
     assert max(each.change for each in masks.drift(run, among)) < 1e-9
@@ -297,7 +301,7 @@ def test_hidden_pads_change_nothing(tiny_model: Model, text: str, pads: int) -> 
 @given(sentences, sentences)
 def test_the_rest_of_the_batch_changes_nothing(tiny_model: Model, text: str, other: str) -> None:
     """T21: beside a longer sentence, or a shorter one, a sentence is what it is alone."""
-    run, beside = (masks.in_double(trace(tiny_model, each, each, direction="en-ko")) for each in (text, other))
+    run, beside = (in_double(trace(tiny_model, each, each, direction="en-ko")) for each in (text, other))
     source, target = (
         max(len(one), len(two))
         for one, two in ((run.source_tokens, beside.source_tokens), (run.target_tokens, beside.target_tokens))

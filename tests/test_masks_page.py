@@ -304,7 +304,7 @@ def test_the_padding_mask_leaves_no_change() -> None:
     app = opened("padding", pad_guess="none")
     settled(app.slider(key="pad_count").set_value(7).run())
     table = app.dataframe[0].value
-    run = experiments.in_double(run_of())
+    run = experiments.read_by(experiments.doubled(models.model().network), run_of())
     longer = len(run.source_tokens) + 7, len(run.target_tokens) + 7
     found = experiments.drift(run, experiments.padded(run, *longer, masked=False))
     assert table["mask off"].tolist() == pytest.approx([each.change for each in found])

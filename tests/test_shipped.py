@@ -70,7 +70,6 @@ def test_translator_fits_its_limits() -> None:
     [
         ("I am a cat", "나는 고양이다"),
         ("나는 공부하러 독서실에 간다", "I go to the library to study"),
-        ("나는 고양이다.", "I am a cat."),
         (
             "The animal did not cross the street because it was too tired.",
             "동물이 너무 피곤했기 때문에 동물은 길을 건너지 않았다.",
@@ -83,6 +82,10 @@ def test_translator_fits_its_limits() -> None:
 )
 def test_learners_examples_are_translated(translator: Model, sentence: str, expected: str) -> None:
     assert translate(translator, sentence) == expected
+
+
+def test_an_article_that_korean_leaves_open_may_be_either(translator: Model) -> None:
+    assert translate(translator, "나는 고양이다.") in ("I am a cat.", "I am the cat.")
 
 
 def test_moving_not_moves_the_meaning(translator: Model) -> None:

@@ -103,7 +103,7 @@ def test_the_code_of_every_step_runs_as_shown_and_prints_its_number(
 ) -> None:
     """On the first layer, with nothing but embeddings below, and on the last."""
     stack = run.encoder if kind == "encoder" else run.decoder
-    place = Place(kind, (len(stack) - 1) * last, last, 2, 1)
+    place = Place(kind, (len(stack) - 1) * last, int(last), 2, 1)
     walk = Walk(run, place)
     text = snippet(step, place, channels=len(walk.query), model="translator")
     assert len(text.splitlines()) <= LONGEST_CODE and max(map(len, text.splitlines())) < 100

@@ -6,7 +6,7 @@ Everything is in float64 if the network is. The loss is −log p of the expected
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -15,19 +15,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.attention import MultiHeadAttention, masked_softmax, merge_heads
+from core.edits import SUBLAYERS
 from core.experiments.decoding import Sentence
 from core.hooks import listen
 from core.layers import LayerNorm
 from core.transformer import Transformer
 
-NORMS = {
-    "encoder": "norm_before_attention",
-    "decoder": "norm_before_self_attention",
-    "cross": "norm_before_cross_attention",
-}
-AFTER = {"encoder": "after_attention", "decoder": "after_self_attention", "cross": "after_cross_attention"}
-STACKS = {"encoder": "encoder", "decoder": "decoder", "cross": "decoder"}
-MODULES = {"encoder": "self_attention", "decoder": "self_attention", "cross": "cross_attention"}
+PLACES = {"encoder": "encoder.attention", "decoder": "decoder.attention", "cross": "decoder.cross"}
+"""Each kind of attention as a row of `core.edits.SUBLAYERS`."""
+
+
+def paths_of(kind: str, layer: int) -> tuple[str, str, str]:
+    """An attention, the norm before it, and the stream after it."""
+    stack = PLACES[kind].split(".")[0]
+    attention, norm, after = (f"{stack}.{layer}.{name}" for name in SUBLAYERS[PLACES[kind]])
+    return attention, norm, after
+
 
 # --- one head -------------------------------------------------------------------------------------------------------
 
@@ -136,32 +139,18 @@ def backward(
 
     `gold` ends with the end token; the loss is that of one place, or the mean over all.
     """
-    stack, module = f"{STACKS[kind]}.{layer}", f"{STACKS[kind]}.{layer}.{MODULES[kind]}"
-    inside = {name: f"{module}.{name}" for name in ("query", "key", "value", "scores", "mask", "weights")}
-    inside |= {"head_outputs": f"{module}.head_outputs", "after": f"{stack}.{AFTER[kind]}"}
-    inside |= {"x": f"{stack}.{NORMS[kind]}.input", "normed": f"{stack}.{NORMS[kind]}.output"}
-    inside |= {"memory": "encoder.final_norm.output"} if kind == "cross" else {}
-    heard: dict[str, Tensor] = {}
-    with torch.enable_grad():
-        with listen(heard.__setitem__, paths=frozenset(inside.values())):
-            logits = network(sentence.ids, torch.tensor([[sentence.start, *gold[:-1]]]))[0]
-        losses = F.cross_entropy(logits, torch.tensor(list(gold)), reduction="none")
-        loss = losses.mean() if place is None else losses[place]
-        found = {name: heard[path] for name, path in inside.items()}
-        asked = [name for name in found if name not in ("mask", "memory")]
-        gradients = torch.autograd.grad(loss, [found[name] for name in asked], allow_unused=True)
-    tensors = {name: value.detach()[0] for name, value in found.items()}
-    filled = zip(asked, gradients, strict=True)
-    auto = {name: torch.zeros_like(tensors[name]) if each is None else each[0] for name, each in filled}
+    attention, norm, after = paths_of(kind, layer)
+    names = ("query", "key", "value", "scores", "mask", "weights", "head_outputs")
+    inside = {name: f"{attention}.{name}" for name in names} | {"x": f"{norm}.input", "after": after}
+    loss, tensors, auto = _forth_and_back(network, sentence, gold, inside, place)
     query, key, value, weights = (tensors[name] for name in ("query", "key", "value", "weights"))
     hand = by_hand(query, key, value, weights, auto["head_outputs"])
     autograd = Gradients(**{part.name: auto[part.name] for part in fields(Gradients)})
-    attention = network.get_submodule(module)
-    norm = network.get_submodule(f"{stack}.{NORMS[kind]}")
-    looking, looked_at = _routes(kind, attention, norm, tensors["x"], auto["after"], hand)
+    modules = network.get_submodule(attention), network.get_submodule(norm)
+    looking, looked_at = _routes(kind, *modules, tensors["x"], auto["after"], hand)
     apart = {part.name: _apart(getattr(hand, part.name), auto[part.name]) for part in fields(Gradients)}
     return Backward(
-        loss=loss.item(),
+        loss=loss,
         query=query,
         key=key,
         value=value,
@@ -175,6 +164,27 @@ def backward(
         apart=apart | {"x": _apart(looking.total, auto["x"])},
         rows=float(hand.scores.sum(-1).abs().max()),
     )
+
+
+def _forth_and_back(
+    network: Transformer, sentence: Sentence, gold: Sequence[int], inside: Mapping[str, str], place: int | None
+) -> tuple[float, dict[str, Tensor], dict[str, Tensor]]:
+    """The loss, the tensors at the paths `inside`, and the gradients there as autograd finds them."""
+    heard: dict[str, Tensor] = {}
+    with torch.enable_grad(), listen(heard.__setitem__, paths=frozenset(inside.values())):
+        loss = _loss(network, sentence, gold, place)
+        found = {name: heard[path] for name, path in inside.items()}
+        asked = {name: value for name, value in found.items() if value.is_floating_point()}
+        gradients = torch.autograd.grad(loss, list(asked.values()), allow_unused=True)
+    pairs = zip(asked.items(), gradients, strict=True)
+    auto = {name: (torch.zeros_like(value) if each is None else each)[0] for (name, value), each in pairs}
+    return loss.item(), {name: value.detach()[0] for name, value in found.items()}, auto
+
+
+def _loss(network: Transformer, sentence: Sentence, gold: Sequence[int], place: int | None) -> Tensor:
+    logits = network(sentence.ids, torch.tensor([[sentence.start, *gold[:-1]]]))[0]
+    losses = F.cross_entropy(logits, torch.tensor(list(gold)), reduction="none")
+    return losses.mean() if place is None else losses[place]
 
 
 def _routes(
@@ -218,7 +228,7 @@ def finite_difference(
 ) -> float:
     """∂loss/∂ of one score, (layer, head, query, key), by making it a little larger and a little smaller."""
     layer, head, query, key = place
-    path = f"{STACKS[kind]}.{layer}.{MODULES[kind]}.scores"
+    path = f"{paths_of(kind, layer)[0]}.scores"
 
     def loss(shift: float) -> float:
         def moved(_: str, scores: Tensor) -> Tensor:
@@ -227,9 +237,7 @@ def finite_difference(
             return scores
 
         with listen(moved, paths={path}):
-            logits = network(sentence.ids, torch.tensor([[sentence.start, *gold[:-1]]]))[0]
-        losses = F.cross_entropy(logits, torch.tensor(list(gold)), reduction="none")
-        return float(losses.mean() if wanted is None else losses[wanted])
+            return float(_loss(network, sentence, gold, wanted))
 
     return (loss(step) - loss(-step)) / (2 * step)
 

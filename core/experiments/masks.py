@@ -164,7 +164,7 @@ def exchanged(run: Run, places: Sequence[int], model: Model, seed: int = 0) -> T
     return tuple(others)
 
 
-# --- where renormalising and −10⁹ end ---------------------------------------------------------------------------------
+# --- where renormalising ends ---------------------------------------------------------------------------------------
 
 
 def raised(
@@ -246,9 +246,14 @@ def with_target(run: Run, target: Tokens) -> Run:
 # --- T21: padding ---------------------------------------------------------------------------------------------------
 
 
-def in_double(run: Run) -> Run:
-    """The same run in double precision, in which what is left of a hidden pad is not hidden by rounding."""
-    return with_target(replace(run, network=deepcopy(run.network).double()), run.target_tokens)
+def doubled(network: Transformer) -> Transformer:
+    """A copy in double precision, in which what is left of a hidden pad does not drown in rounding."""
+    return deepcopy(network).double()
+
+
+def read_by(network: Transformer, run: Run) -> Run:
+    """The tokens of a run as another network reads them."""
+    return with_target(replace(run, network=network), run.target_tokens)
 
 
 def padded(run: Run, source: int, target: int, *, beside: Run | None = None, masked: bool = True) -> Run:
@@ -295,7 +300,7 @@ def weight_on_pads(run: Run, real: int) -> tuple[float, float]:
     return float(own.sum(-1).mean()), float(cross.sum(-1).mean())
 
 
-# --- reading again ----------------------------------------------------------------------------------------------------
+# --- reading again --------------------------------------------------------------------------------------------------
 
 
 @torch.inference_mode()

@@ -306,7 +306,7 @@ class Walk:
                 (each.output, own(name, head, query if name == "query" else key))
                 for name, each in self.projections.items()
             ],
-            "scores": lambda: [(self.products.sum() / self.root, own("scores", head, query, key))],
+            "scores": lambda: [(np.asarray(self.products.sum() / self.root), own("scores", head, query, key))],
             "scale": lambda: [(self.scores, own("scores", head, query))],
             "mask": lambda: [(np.where(self.open, own("weights", head, query), 0.0), own("weights", head, query))],
             "softmax": lambda: [(self.softmax.weights, own("weights", head, query))],

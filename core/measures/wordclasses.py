@@ -17,6 +17,7 @@ from core.tokens import SPACE, Tokenizer
 
 TABLES = Path(__file__).parent.parent / "corpus" / "lexicon"
 KINDS = ("noun", "verb", "adjective", "adverb", "name", "number", "pronoun")
+MISSING = ("", "-")  # what a table has where a word lacks a form
 VERB_FORMS = ("past", "participle", "ing", "third")
 
 Language = Literal["en", "ko"]
@@ -41,7 +42,7 @@ def classified(tokenizer: Tokenizer) -> tuple[Word, ...]:
     """Every piece that the tables know, in the order of the vocabulary."""
     known: dict[int, Word] = {}
     for text, language, kind, kin, base in _words():
-        piece = _piece(tokenizer, text)
+        piece = _piece(tokenizer, text) if text not in MISSING else None
         if piece is None:
             continue
         old = known.get(piece) or Word(piece, text, language, frozenset(), frozenset(), False)

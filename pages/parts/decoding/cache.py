@@ -8,7 +8,6 @@ import streamlit as st
 
 from core.charts import decoding as charts
 from core.experiments import caching as experiments
-from core.experiments.caching import Race
 from pages.parts.decoding.made import Asked, asked, written
 from pages.parts.decoding.player import chosen_step, player
 from pages.parts.escape import facts
@@ -159,18 +158,21 @@ def _output_share(what: Asked, steps: int) -> float:
 # --- the clock ------------------------------------------------------------------------------------------------------
 
 
+def _ask_for_a_race() -> None:
+    st.session_state["decoding_race_asked"] = True
+
+
 def _clock(here: Visit, what: Asked, read: tuple[int, ...]) -> None:
     _ = here.words
     st.subheader(_("Measured: milliseconds"))
     rounds = min(MOST_ROUNDS, max(FEWEST_ROUNDS, PASSES // (2 * len(read))))
-    clicked = st.button(_("Measure on this computer"), icon=":material/timer:")
-    measured: dict[tuple[Asked, tuple[int, ...]], Race] = st.session_state.setdefault("decoding_races", {})
-    if clicked:
+    st.button(_("Measure on this computer"), icon=":material/timer:", on_click=_ask_for_a_race)
+    if st.session_state.pop("decoding_race_asked", False):
         with st.spinner(_("Writing the translation {times} times each way…").format(times=rounds + 1)):
-            measured.clear()
-            measured[what, read] = experiments.race(what.network, what.sentence, read, rounds)
-    found = measured.get((what, read))
-    if found is None:
+            race = experiments.race(what.network, what.sentence, read, rounds)
+        st.session_state["decoding_race"] = (what, read), race
+    about, found = st.session_state.get("decoding_race", (None, None))
+    if about != (what, read):
         st.caption(_("Both ways write the same translation in turn, several times; the medians are shown."))
         return
     _drawn(

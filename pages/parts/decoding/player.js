@@ -205,7 +205,7 @@ function beam(body, tree, words) {
       const node = drawn("g", group, { class: kind })
       drawn("rect", node, { x, y, width: BOX, height: TALL, rx: 7 })
       drawn("text", node, { x: x + BOX / 2, y: y + 14 }).textContent = shortened(branch.piece, 9)
-      drawn("text", node, { x: x + BOX / 2, y: y + 26, class: "small" }).textContent = signed(branch.p, 2)
+      drawn("text", node, { x: x + BOX / 2, y: y + 26, class: "small" }).textContent = branch.fate === "ended" ? `${signed(branch.p, 2)} → ${signed(branch.score, 2)}` : signed(branch.p, 2)
       const tip = { text: branch.text, p: signed(branch.p, 3), score: signed(branch.score, 3), fate: words[branch.fate] }
       drawn("title", node).textContent = filled(words.branch, tip)
     })

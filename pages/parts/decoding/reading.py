@@ -31,7 +31,7 @@ def reading(here: Visit) -> None:
     right = gold(here)
     start = here.model.tokenizer.start_id
     own = written(what)
-    names = named(here.model.tokenizer, (start, *right.ids, *own.ids))
+    names = named(here.model.tokenizer, (start, here.model.tokenizer.end_id, *right.ids, *own.ids))
     panels = [
         charts.Panel(
             title=_("Training: all rows in one pass"),

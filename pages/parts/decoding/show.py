@@ -39,11 +39,11 @@ def gold(here: Visit) -> Gold:
     _, tokenizer = here.words, here.model.tokenizer
     text = here.run.source_text
     reference = REFERENCES.get(text, "") if here.run.direction == detect_direction(text) else ""
-    typed = keep("gold", "", lambda text: text[:LONGEST])
+    typed = keep("decoding_gold", "", lambda text: text[:LONGEST])
     target, complaint = read_sentence(_, typed, tokenizer) if typed else ("", "")
     st.text_input(
         _("The right translation (gold)"),
-        key="gold",
+        key="decoding_gold",
         max_chars=LONGEST,
         persist_state="session",
         placeholder=reference or here.run.translation,

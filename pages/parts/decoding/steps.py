@@ -112,7 +112,7 @@ def _player_words(here: Visit, where: str) -> dict[str, str]:
         "cross_null": _("sums to 1; uniform would be {weight} each").format(weight=f"{uniform:.2f}"),
         "own": _("Self-attention: where it looks in what is written ({where})").format(where=where),
         "own_null": _("sums to 1; uniform would be {weight} each"),
-        "tree": _("The tree: log-probability of each beginning, likeliest on top"),
+        "tree": _("The tree: log-probability of each beginning, likeliest on top; where it ended, → its score"),
         "branch": _("{text} · log P {p} · score {score} · {fate}"),
         "best": _("best in the end"),
         "kept": _("kept"),

@@ -91,17 +91,8 @@ def _maps(here: Visit, head: Place) -> None:
 def note(here: Visit) -> None:
     """What a learner wrote about it, and how far it is right."""
     _ = here.words
-    worst = max(
-        float(
-            (
-                experiments.renormalised(each.self_attention.scores, each.self_attention.mask)
-                - experiments.infinity(each.self_attention.scores, each.self_attention.mask)
-            )
-            .abs()
-            .max()
-        )
-        for each in here.run.decoder
-    )
+    rows = [(layer.self_attention.scores, layer.self_attention.mask) for layer in here.run.decoder]
+    worst = max(float((experiments.renormalised(*each) - experiments.infinity(*each)).abs().max()) for each in rows)
     with st.container(border=True):
         st.markdown(
             _(

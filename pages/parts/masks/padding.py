@@ -6,6 +6,7 @@ from core.charts import masks as charts
 from core.experiments import masks as experiments
 from core.run import Run
 from core.tokens import Direction, detect_direction
+from core.transformer import Transformer
 from pages.parts import models
 from pages.parts.address import keep, one_of, publish
 from pages.parts.bar import SAMPLES
@@ -78,7 +79,8 @@ def _filling(here: Visit) -> tuple[int, int, str]:
     """The lengths that source and target are filled up to, and the longer sentence of the batch ("" for none)."""
     _, run = here.words, here.run
     real, written = len(run.source_tokens), len(run.target_tokens)
-    longer = [text for text in SAMPLES if len(_run_of(here, text).source_tokens) > real]
+    tokenizer = here.model.tokenizer
+    longer = [text for text in SAMPLES if len(tokenizer.source(text, detect_direction(text))) > real]
     modes = {"pads": _("Add pads"), "batch": _("In a batch with a longer sentence")}
     mode = keep("pad_mode", "pads", one_of(modes))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -88,7 +90,7 @@ def _filling(here: Visit) -> tuple[int, int, str]:
         if mode == "batch" and longer:
             chosen = keep("pad_beside", longer[-1], one_of(longer))
             st.selectbox(_("The other sentence"), longer, key="pad_beside", persist_state="session", width=480)
-            other = _run_of(here, chosen)
+            other = models.run(chosen, detect_direction(chosen), here.model.name)
             return len(other.source_tokens), max(written, len(other.target_tokens)), chosen
         pads = keep("pad_count", 4, lambda text: min(max(int(text), 1), MOST_PADS))
         st.slider(_("Number of pads"), 1, MOST_PADS, key="pad_count", persist_state="session", width=320)
@@ -97,13 +99,14 @@ def _filling(here: Visit) -> tuple[int, int, str]:
     return real + pads, written + pads, ""
 
 
-def _run_of(here: Visit, text: str) -> Run:
-    return models.run(text, detect_direction(text), here.model.name)
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _doubled(name: str) -> Transformer:
+    return experiments.doubled(models.model(name).network)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _in_double(asked: Asked) -> Run:
-    return experiments.in_double(models.run(*asked))
+    return experiments.read_by(_doubled(asked[2]), models.run(*asked))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

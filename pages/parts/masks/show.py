@@ -1,5 +1,7 @@
 """What the parts of the masks page share: which head, what a canvas is told, and what edits have to do with it."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from pages.parts.address import keep
@@ -74,5 +76,5 @@ def unedited(here: Visit) -> None:
         st.caption(_("Measured on the model as it was trained: your edits are left out here."))
 
 
-def _count(most: int):
+def _count(most: int) -> Callable[[str], int]:
     return {str(number): number for number in range(1, most + 1)}.__getitem__

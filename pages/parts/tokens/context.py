@@ -256,7 +256,7 @@ def _held_out(here: Visit) -> measures.Sentences | None:
     """The stored sentences, or None with the command that restores them."""
     _ = here.words
     try:
-        return measures.read_sentences()
+        return measures.read_sentences(measures.FILE)
     except (OSError, ValueError):
         st.warning(_("The held-out sentences cannot be read. This command restores them:"), icon=":material/error:")
         st.code("python -m core corpus probes", language="sh")
@@ -291,7 +291,7 @@ def _held_out_senses(here: Visit) -> None:
     ]
     left, right = st.columns([6, 5], gap="large")
     with left:
-        chart = charts.by_stage(lines, names, axis=_("share right"), stage=_("stage of the encoder"), domain=(0, 1))
+        chart = charts.by_stage(lines, names, axis=_("share right"), stage=_("stage of the encoder"), domain=(0.0, 1.0))
         st.vega_lite_chart(chart)
     with right:
         best = max(range(len(trained)), key=lambda stage: trained[stage].accuracy)
@@ -330,12 +330,12 @@ def _held_out_senses(here: Visit) -> None:
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _sense_report(name: str, _version: str) -> dict[str, list[measures.SenseStage]]:
-    return measures.sense_report(models.model(name), measures.read_sentences().senses)
+    return measures.sense_report(models.model(name), measures.read_sentences(measures.FILE).senses)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _antecedent_report(name: str, _version: str) -> dict[str, list[measures.AntecedentStage]]:
-    return measures.antecedent_report(models.model(name), measures.read_sentences().pronouns)
+    return measures.antecedent_report(models.model(name), measures.read_sentences(measures.FILE).pronouns)
 
 
 # --- pronouns -------------------------------------------------------------------------------------------------------
@@ -403,7 +403,7 @@ def _stage_chart(
         lines.append(charts.Line(_("trained, answers shuffled"), shuffled, GREY, null=True))
     else:
         lines.append(charts.Line(_("guessing"), [0.5] * len(names), GREY, null=True))
-    return charts.by_stage(lines, names, axis=axis, stage=_("stage of the encoder"), domain=(0, 1))
+    return charts.by_stage(lines, names, axis=axis, stage=_("stage of the encoder"), domain=(0.0, 1.0))
 
 
 def _verdict(_: Words, report: Reports) -> str:
