@@ -15,11 +15,12 @@ from core.edits import HeadOff, write_edits
 from core.run import Run, reread, trace
 from pages.parts import models
 from pages.parts.bar import FIRST, LONGEST, SAMPLES, clean
+from pages.parts.overview import STEPS
 from pages.parts.selection import of_kind
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = models.assets()
-PAGES = ["pages/overview.py", "pages/heads.py", "pages/positions.py", "pages/decoding.py"]
+PAGES = ["pages/overview.py", "pages/heads.py", "pages/attention.py", "pages/positions.py", "pages/decoding.py"]
 BAD = {
     "empty": "",
     "blanks": "   \t  ",
@@ -118,7 +119,7 @@ def test_a_page_keeps_its_choices_while_another_is_open(app: AppTest) -> None:
     assert drawn(app, "grid")[0]["chosen"] == [1, 2]
 
 
-@pytest.mark.parametrize("step", ["tokens", "embedding", "norm", "feed_forward", "memory", "output"])
+@pytest.mark.parametrize("step", list(STEPS))
 def test_every_box_has_its_explanation(app: AppTest, step: str) -> None:
     opened(app, "pages/overview.py", lang="en", box=step)
     assert app.subheader[0].value

@@ -1,5 +1,6 @@
 """A few journeys through the app in a real browser: what only JavaScript does, and cold links."""
 
+import json
 import os
 import re
 import shutil
@@ -16,12 +17,15 @@ from urllib.parse import parse_qs, quote, urlparse
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from pages.parts.tour import stops
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: browser tests skipped")
 STUDY = "나는 공부하러 독서실에 간다"
+HEADS = json.loads((ROOT / "assets/models/translator/card.json").read_text(encoding="utf-8"))["config"]["heads"]
 ANSWERED = "mask_measured=1&mask_code=1&pad_guess=none&future_guess=none"
 
 
@@ -119,9 +123,9 @@ def in_link(page: Page, name: str) -> str | None:
 
 
 def head_at(grid: Locator, layer: int, head: int) -> dict[str, float]:
-    """The middle of one of 3 × 8 small maps (the layout of pages/parts/heatmap.js on a wide screen)."""
+    """The middle of one of the small maps (the layout of pages/parts/heatmap.js on a wide screen)."""
     width = grid.bounding_box()["width"]
-    size = min(132, (width - 26 - 6 - 8 * 7) // 8)
+    size = min(132, (width - 26 - 6 - 8 * (HEADS - 1)) // HEADS)
     return {"x": 29 + head * (size + 8) + size / 2, "y": 23 + layer * (size + 8) + size / 2}
 
 
@@ -231,9 +235,44 @@ def test_boxes_of_the_diagram_lead_on(server: str, visit: Callable[..., Page]) -
     page.get_by_role("link", name=re.compile("^Linear")).click()
     page.get_by_role("heading", name="Linear + softmax").wait_for()
     page.get_by_role("link", name=re.compile("^Cross-attention")).click(position={"x": 20, "y": 10})
+    page.get_by_role("heading", name="Cross-attention").wait_for()
+    page.get_by_role("button", name="All its heads").click()
     page.get_by_role("heading", name="Attention heads").wait_for()
     settled(page)
     assert in_link(page, "kind") == "cross" and in_link(page, "text") == "I am a cat"
+
+
+def test_a_small_map_of_the_diagram_leads_to_its_head(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/?text=I%20am%20a%20cat")
+    page.get_by_role("link", name=re.compile("^Masked self-attention")).locator(".edge").nth(2).click()
+    page.get_by_role("heading", name="Attention heads").wait_for()
+    settled(page)
+    assert in_link(page, "kind") == "decoder" and in_link(page, "head") == "1.3"
+
+
+def test_the_tour_goes_through_the_pages_and_back(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/?text=I%20am%20a%20cat")
+    page.get_by_role("button", name="Walk through it").click()
+    every = list(stops(lambda message: message).items())
+    for number, (name, stop) in enumerate(every, 1):
+        page.get_by_text(f"Tour {number} of {len(every)} · {stop.title}", exact=True).wait_for()
+        settled(page)
+        assert urlparse(page.url).path.strip("/") == stop.path
+        assert in_link(page, "tour") == name and in_link(page, "text") == "I am a cat"
+        assert not page.get_by_test_id("stException").count()
+        if number < len(every):
+            page.get_by_role("button", name="Next").click()
+    page.locator(".st-key-tour_back button").first.click()
+    page.get_by_text(re.compile(f"^Tour {len(every) - 1} of")).wait_for()
+    page.get_by_role("link", name="Overview").first.click()
+    page.get_by_role("button", name="To this stop").click()
+    page.get_by_role("heading", name="Attention heads").wait_for()
+    settled(page)
+    assert in_link(page, "kind") == "cross" and in_link(page, "tour") == "cross"
+    page.locator(".st-key-tour_end button").first.click()
+    page.locator(".st-key-tour_bar").wait_for(state="detached")
+    settled(page)
+    assert in_link(page, "tour") is None
 
 
 def test_undoing_an_edit_restores_the_view(server: str, visit: Callable[..., Page]) -> None:
@@ -282,6 +321,30 @@ def test_typed_markup_stays_text_and_nothing_else_is_fetched(server: str, visit:
     assert hosts <= {"127.0.0.1", None}
 
 
+def test_an_opened_cell_shows_its_products(server: str, visit: Callable[..., Page]) -> None:
+    """A click in the map, then one on a bar, and the sum of the products is that of the new cell."""
+    page = visit(f"{server}/attention?text=I%20am%20a%20cat&cell=1.1")
+    matrix, bars = page.locator(".headroom-map canvas").first, page.get_by_test_id("stVegaLiteChart").first
+    matrix.wait_for()
+    page.get_by_text("their sum, q · k").wait_for()
+    before = page.get_by_test_id("stHtml").filter(has_text="their sum, q · k").inner_text()
+    box = matrix.bounding_box()
+    matrix.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    page.wait_for_function("() => !location.search.includes('cell=1.1')")
+    settled(page)
+    products = page.get_by_test_id("stHtml").filter(has_text="their sum, q · k")
+    assert products.inner_text() != before
+
+    query, key = in_link(page, "cell").split(".")
+    bars.locator("svg, canvas").first.wait_for()
+    box = bars.bounding_box()
+    bars.click(position={"x": box["width"] - 12, "y": 40})
+    page.wait_for_function(f"() => !location.search.includes('cell={query}.{key}')")
+    assert in_link(page, "cell").split(".")[0] == query
+    page.get_by_role("button", name="7 · Softmax").click()
+    page.get_by_text("normaliser: the sum of the row").wait_for()
+
+
 def test_sum_and_concat_are_compared(server: str, visit: Callable[..., Page]) -> None:
     page = visit(f"{server}/positions?part=sum&text=I%20am%20a%20cat")
     small, large = page.locator(".headroom-map canvas").first, page.locator(".headroom-map canvas").nth(1)
@@ -325,13 +388,13 @@ def test_a_cell_of_the_mask_opens_and_closes(server: str, visit: Callable[..., P
         page.keyboard.press("Enter")
         settled(page)
         assert picture(weights) == expected
-    for _step in range(8):
-        page.keyboard.press("ArrowUp")
-        page.keyboard.press("ArrowLeft")
+
+    page = visit(f"{server}/masks?text=I%20am%20a%20cat&mask_pads=0&mask_cell=1.1")
+    page.locator(".headroom-map canvas").nth(1).focus()
     page.keyboard.press("Enter")
     page.get_by_text("it is the last one of its row").wait_for()
     settled(page)
-    assert in_link(page, "edits") is None and in_link(page, "mask_cell") == "1.1"
+    assert in_link(page, "edits") is None
 
 
 def test_a_translation_is_stepped_through_and_played(server: str, visit: Callable[..., Page]) -> None:
@@ -382,8 +445,9 @@ def test_a_cell_of_the_gradient_is_worked_out(server: str, visit: Callable[..., 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/heads?kind=cross&edits=off_cross.1.1_zero~swap_source_2_3"]
+    ["/?tour=heads", "/heads?kind=cross&edits=off_cross.1.1_zero~swap_source_2_3"]
     + [f"/positions?part={part}&size_guess=tenth&order_guess=none" for part in ("pattern", "size", "sum", "order")]
+    + [f"/tokens?tokens_part={part}&kin_guess=25&row_guess=same" for part in ("pieces", "space", "context")]
     + [f"/masks?mask_part={part}&{ANSWERED}" for part in ("three", "ways", "padding", "future")]
     + [f"/decoding?decoding={part}&decoding_how=beam" for part in ("steps", "input", "forcing", "back", "cache")],
 )

@@ -118,13 +118,45 @@ def test_bars_and_dots_hold_their_values() -> None:
     assert [row["value"] for row in rows if row["series"] == "two"] == [3.0, 4.0]
 
 
+SIZES = diagram.Sizes(5, 7, 256, 256, 1024, 6000, 8, 3, 3)
+BOXES = "source target predicted embedding position norm encoder decoder cross feed_forward stream memory states output"
+BOX_WORDS = dict.fromkeys(BOXES.split(), "name") | {
+    "layers": "{count} layers",
+    "heads": "{heads} heads, {queries} × {keys}",
+    "label": "model",
+}
+BOX_TOKENS = {"source": list("abcde"), "target": list("abcdefg"), "predicted": list("abcdefg")}
+STRIPS = {
+    "source_embedding": [np.linspace(-2, 2, 5 * 64).reshape(5, 64)],
+    "decoder_feed_forward": [np.full((7, 64), value) for value in (0.0, 1.0, 2.0)],
+    "memory": [np.zeros((5, 64))],
+}
+
+
 def picture(width: float) -> diagram.Picture:
-    sizes = diagram.Sizes(5, 7, 256, 256, 1024, 6000, 8, 3, 3)
-    names = "source target predicted embedding position norm encoder decoder cross feed_forward memory output"
-    words = dict.fromkeys(names.split(), "name")
-    words |= {"layers": "{count} layers", "heads": "{heads} heads, {queries} × {keys}", "label": "model"}
-    tokens = {"source": list("abcde"), "target": list("abcdefg"), "predicted": list("abcdefg")}
-    return diagram.draw(sizes, width, tokens, words)
+    return diagram.draw(SIZES, width, BOX_TOKENS, BOX_WORDS, STRIPS)
+
+
+def test_the_diagram_holds_its_tensors() -> None:
+    maps = [np.zeros((3, 8, rows, columns), np.uint8) for rows, columns in ((5, 5), (7, 7), (7, 5))]
+    data = diagram.diagram(SIZES, tokens=BOX_TOKENS, maps=maps, strips=STRIPS, words=BOX_WORDS)
+    header, cells = heatmap.unpack(data)
+    shown = cells[sum(each.size for each in maps) :]
+    shapes = [tuple(shape) for shape in header["strips"]]
+    assert shapes == [(5, 64), (7, 64), (7, 64), (7, 64), (5, 64)]
+    first = shown[: 5 * 64].reshape(5, 64).astype(float) / (heatmap.STEPS / 2) - 1
+    assert np.abs(2 * first - STRIPS["source_embedding"][0]).max() <= 2 / heatmap.STEPS + 1e-9
+    boxes = {box["id"]: box for box in header["pictures"]["wide"]["boxes"]}
+    assert boxes["decoder_feed_forward"]["strips"] == [1, 2, 3] and boxes["memory"]["strips"] == [4]
+    assert boxes["source_embedding"]["strip"] == diagram.strip_height(5)
+    assert len(shown) == 64 * (5 + 7 * 3 + 5)
+
+
+def test_a_vocabulary_is_pooled_by_its_largest_scores() -> None:
+    scores = np.random.default_rng(0).normal(size=(3, 1_000))
+    found = diagram.pooled(scores, 64)
+    assert found.shape == (3, 64) and (found.max(1) == scores.max(1)).all()
+    assert found[:, 0] == pytest.approx(scores[:, :16].max(1))
 
 
 @pytest.mark.parametrize("width", [diagram.WIDE, diagram.NARROW])

@@ -315,8 +315,8 @@ def test_the_rest_of_the_batch_changes_nothing(tiny_model: Model, text: str, oth
 def test_a_translation_does_not_see_hidden_pads(tiny_model: Model, pads: int) -> None:
     run = trace(tiny_model, "the cat sees a dog .", direction="en-ko")
     longer = len(run.source_tokens) + pads
-    assert masks.padded_translation(tiny_model, run, longer, masked=True) == run.translation
-    assert masks.padded_translation(tiny_model, run, len(run.source_tokens), masked=False) == run.translation
+    assert masks.padded_translations(tiny_model, run, longer)[0] == run.translation
+    assert masks.padded_translations(tiny_model, run, len(run.source_tokens)) == (run.translation, run.translation)
 
 
 def test_no_pads_is_the_run_itself(run: Run) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import streamlit as st
 import torch
@@ -24,6 +25,7 @@ from pages.parts import models
 from pages.parts.tokens import PARTS
 
 ROOT = Path(__file__).parents[1]
+SHIPPED = models.assets()
 STUDY = "나는 공부하러 독서실에 간다"
 CAT = "The cat sees the dog."
 GUESSES = {"kin_guess": "25", "row_guess": "same", "pronoun_guess": "half"}
@@ -84,13 +86,18 @@ def shown(app: AppTest) -> str:
 
 
 def specs(app: AppTest) -> list[dict[str, Any]]:
-    return [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+    """Every chart, with the rows of its tables under `rows`."""
+    return [json.loads(chart.proto.spec) | {"rows": tables(chart.proto)} for chart in app.get("vega_lite_chart")]
+
+
+def tables(chart: Any) -> list[dict[str, Any]]:
+    held = [each.data.data for each in chart.datasets] + [chart.data.data]
+    return [row for data in held if data for row in pa.ipc.open_stream(data).read_all().to_pylist()]
 
 
 def values_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a chart, whichever layer they belong to."""
-    layers = [spec, *spec.get("layer", [])]
-    return [row for layer in layers for row in layer.get("data", {}).get("values", [])]
+    return spec["rows"] + [row for layer in spec.get("layer", []) for row in layer.get("data", {}).get("values", [])]
 
 
 def chart_with(app: AppTest, field: str, value: str) -> dict[str, Any]:
@@ -163,10 +170,9 @@ def test_pieces_ids_and_rows_are_those_of_the_tables(side: str, assets: Path) ->
 
 def test_offsets_stand_in_the_text() -> None:
     app = opened("pieces", text=STUDY)
-    letters = re.findall(r"<bdi>(.)</bdi><div[^>]*>(\d+)</div>", shown(app))
-    assert [(letter, int(at)) for letter, at in letters if letter in STUDY][: len(STUDY.replace(" ", ""))] == [
-        (letter, at) for at, letter in enumerate(STUDY) if letter != " "
-    ]
+    letters = re.findall(r"grid-row:1;text-align[^>]*><bdi>(.)</bdi><div[^>]*>(\d+)</div>", shown(app))
+    wanted = [(letter, str(at)) for at, letter in enumerate(STUDY) if letter != " "]
+    assert letters == wanted
     table = app.dataframe[0].value
     for where, text in zip(table["characters"], table["text there"], strict=True):
         if where != "–":
@@ -252,8 +258,8 @@ def test_any_word_can_be_looked_up() -> None:
     assert "“horse”" in shown(app)
     settled(app.text_input(key="near_word").set_value("피곤하다").run())
     assert "is cut into" in shown(app)
-    pills = next(each for each in app.pills if each.key == "near")
     settled(app.text_input(key="near_word").set_value("").run())
+    pills = next(each for each in app.pills if each.key == "near")
     settled(pills.set_value("sees").run())
     assert "“sees”" in shown(app)
 
@@ -370,7 +376,7 @@ def test_a_missing_file_names_the_command(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_meanings_of_a_word_part_in_the_shipped_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HEADROOM_ASSETS")
+    monkeypatch.setenv("HEADROOM_ASSETS", str(SHIPPED))
     models.model.clear()
     app = opened("context", row_guess="same", own_sentence="나는 배를 판다.", text=STUDY)
     chart = chart_with(app, "name", "other meaning")

@@ -222,7 +222,7 @@ def heads(
     if stored is not None:
         rows = [row | {"stored": value} for row, value in zip(rows, stored, strict=True)]
         tip.append(_tip("stored", words["stored"]))
-    axis = {"labelAngle": -90, "ticks": False, "grid": True, "labelOverlap": True}
+    axis = {"labelAngle": -90, "ticks": False, "grid": False, "labelOverlap": True}
     x = {"field": "name", "type": "nominal", "sort": None, "title": words["head"], "axis": axis}
     y = {"type": "quantitative", "title": words["value"], "scale": {"domain": [0, 1]}}
     colour = {"condition": {"test": "datum.chosen", "value": ORANGE}, "value": INDIGO}
@@ -238,7 +238,7 @@ def heads(
         },
     ]
     if stored is not None:
-        mark = {"type": "point", "size": 90, "strokeWidth": 2}
+        mark = {"type": "point", "size": 80, "strokeWidth": 2, "opacity": 1, "xOffset": 10}
         layers.append({"mark": mark, "encoding": {"y": {**y, "field": "stored"}, "color": colour}})
     layers.append(_level(even))
     return _layered(rows, {"x": x}, layers, 230)

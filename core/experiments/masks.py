@@ -266,14 +266,16 @@ def padded(run: Run, source: int, target: int, *, beside: Run | None = None, mas
 
 
 @torch.inference_mode()
-def padded_translation(model: Model, run: Run, source: int, *, masked: bool) -> str:
-    """What the model writes when the source is followed by pads up to the length given."""
-    ids = _ids([_filled(run.source_tokens, source, model.network)])
-    mask = ids != model.network.config.padding if masked else torch.ones_like(ids, dtype=torch.bool)
-    memory = model.network.encode(ids, mask)
-    start, end = model.tokenizer.start_id, model.tokenizer.end_id
+def padded_translations(model: Model, run: Run, source: int) -> tuple[str, str]:
+    """What the model writes when the source is followed by pads up to a length: with the pads hidden, and without."""
+    network, tokenizer = model.network, model.tokenizer
+    ids = _ids([_filled(run.source_tokens, source, network)] * 2)
+    mask = ids != network.config.padding
+    mask[1] = True
     most = longest_translation(len(run.source_tokens))
-    return model.tokenizer.decode(greedy(model.network, memory, mask, start=start, end=end, maximum=most)[0])
+    start, end = tokenizer.start_id, tokenizer.end_id
+    written = greedy(network, network.encode(ids, mask), mask, start=start, end=end, maximum=most)
+    return tokenizer.decode(written[0]), tokenizer.decode(written[1])
 
 
 @dataclass(frozen=True)

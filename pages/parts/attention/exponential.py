@@ -213,10 +213,10 @@ def _convergence(_: Words, weights: Array, values: Array, seed: int) -> None:
     theory = [experiments.expected_error(weights, values, each) for each in CURVE]
     curves = {
         _("{count} samplings: lowest, median, highest").format(count=experiments.REPEATS): list(
-            zip(CURVE, low.tolist(), middle.tolist(), high.tolist(), strict=True)
+            zip(map(float, CURVE), low.tolist(), middle.tolist(), high.tolist(), strict=True)
         ),
         _("expected: √(variance ÷ N)"): [
-            (each, value, value, value) for each, value in zip(CURVE, theory, strict=True)
+            (float(each), value, value, value) for each, value in zip(CURVE, theory, strict=True)
         ],
     }
     words = {"x": _("keys drawn, N"), "y": _("‖mean − o‖")}

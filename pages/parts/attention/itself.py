@@ -178,7 +178,7 @@ def _many(_: Words, report: Mapping[str, Any]) -> None:
 
 
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.3f} – {max(values):.3f}"
+    return f"{min(values):.3f} – {max(values):.3f}".replace("-", "−")
 
 
 # --- when it must be ------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def _ties(_: Words, tokens: int, equal: bool) -> None:
             ],
         }
         words = {"x": _("correlation of W_k with W_q"), "y": _("share")}
-        st.vega_lite_chart(charts.fans(curves, words=words, across="linear", domain=(0, 1)), key="itself_mixed")
+        st.vega_lite_chart(charts.fans(curves, words=words, across="linear", domain=(0.0, 1.0)), key="itself_mixed")
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float, float]:

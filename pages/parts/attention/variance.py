@@ -141,11 +141,13 @@ def figure_names(_: Words) -> dict[str, str]:
 
 def _panels(_: Words, chosen: Chosen, found: dict[bool, dict[int, list[Softness]]]) -> None:
     ways = {True: _("divided by √d"), False: _("not divided")}
-    own, channels = _own(chosen.asked, chosen.place.kind), chosen.attention.query.shape[-1]
+    own, channels = _own(chosen.asked, chosen.place.kind), float(chosen.attention.query.shape[-1])
     columns = [*st.columns(2, gap="medium"), *st.columns(3, gap="medium"), *st.columns(2, gap="medium")]
     for column, (field, name) in zip(columns, figure_names(_).items(), strict=True):
         curves = {
-            ways[way]: [(each, *_spread([getattr(one, field) for one in rows])) for each, rows in found[way].items()]
+            ways[way]: [
+                (float(each), *_spread([getattr(one, field) for one in rows])) for each, rows in found[way].items()
+            ]
             for way in ways
         }
         points = [(ways[way], channels, getattr(own[way][_index(chosen)], field)) for way in ways]

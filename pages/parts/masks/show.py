@@ -18,7 +18,7 @@ def short_names(_: Words) -> dict[str, str]:
     return {
         "infinity": "−∞",
         "billion": "−10⁹",
-        "renormalised": _("weights × 0/1 ÷ sum"),
+        "renormalised": _("weights × 0/1 ÷ Σ"),
         "zeroed": _("weights × 0/1"),
         "multiplied": _("scores × 0/1"),
         "unmasked": _("no mask"),
