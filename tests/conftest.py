@@ -31,10 +31,13 @@ def tiny(**changes: object) -> Transformer:
     return Transformer(Config(**({"vocabulary": 50} | shape | layers | changes))).double().eval()
 
 
+MAIN = sys.modules["__main__"]
+
+
 @pytest.fixture(autouse=True)
 def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give `__main__` back after each test: an AppTest leaves its script there, and spawned processes would run it."""
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    """Begin with the `__main__` of pytest: an AppTest leaves its script there, and spawned processes would run it."""
+    monkeypatch.setitem(sys.modules, "__main__", MAIN)
 
 
 @pytest.fixture

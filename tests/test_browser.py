@@ -26,6 +26,7 @@ CHROMIUM = next(
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: browser tests skipped")
 STUDY = "나는 공부하러 독서실에 간다"
 HEADS = json.loads((ROOT / "assets/models/translator/card.json").read_text(encoding="utf-8"))["config"]["heads"]
+EXPECTED = "open=1-3-4-8&gradient_guess=grows&moved_value=none&exp_guess=same&itself_guess=few"
 ANSWERED = "mask_measured=1&mask_code=1&pad_guess=none&future_guess=none"
 
 
@@ -261,7 +262,7 @@ def test_the_tour_goes_through_the_pages_and_back(server: str, visit: Callable[.
         assert in_link(page, "tour") == name and in_link(page, "text") == "I am a cat"
         assert not page.get_by_test_id("stException").count()
         if number < len(every):
-            page.get_by_role("button", name="Next").click()
+            page.locator(".st-key-tour_next button").click()
     page.locator(".st-key-tour_back button").first.click()
     page.get_by_text(re.compile(f"^Tour {len(every) - 1} of")).wait_for()
     page.get_by_role("link", name="Overview").first.click()
@@ -449,6 +450,10 @@ def test_a_cell_of_the_gradient_is_worked_out(server: str, visit: Callable[..., 
     + [f"/positions?part={part}&size_guess=tenth&order_guess=none" for part in ("pattern", "size", "sum", "order")]
     + [f"/tokens?tokens_part={part}&kin_guess=25&row_guess=same" for part in ("pieces", "space", "context")]
     + [f"/masks?mask_part={part}&{ANSWERED}" for part in ("three", "ways", "padding", "future")]
+    + [
+        f"/attention?attention={part}&read=formula&{EXPECTED}"
+        for part in ("steps", "scaling", "asking", "exp", "itself")
+    ]
     + [f"/decoding?decoding={part}&decoding_how=beam" for part in ("steps", "input", "forcing", "back", "cache")],
 )
 def test_nothing_sticks_out_on_a_phone(server: str, visit: Callable[..., Page], path: str) -> None:

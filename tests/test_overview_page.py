@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.charts import diagram, heatmap
@@ -27,6 +28,17 @@ LEADS = {
     "memory": ["heads"],
     "output": ["decoding"],
 }
+
+
+Way = tuple[str, dict[str, str]]
+
+
+@pytest.fixture
+def went(monkeypatch: pytest.MonkeyPatch) -> list[Way]:
+    """Where the app was sent, with which choices: the emulated browser of AppTest cannot follow."""
+    ways: list[Way] = []
+    monkeypatch.setattr(st, "switch_page", lambda page, *, query_params: ways.append((page, query_params)))
+    return ways
 
 
 def opened(page: str = "pages/overview.py", **address: str) -> AppTest:
@@ -95,16 +107,23 @@ def test_the_payload_stays_small() -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("language", ["en", "ko"])
-def test_every_box_is_explained_and_leads_to_its_pages(step: str, language: str) -> None:
+def test_every_box_is_explained(step: str, language: str) -> None:
     app = opened(box=step, lang=language)
     assert app.subheader[0].value
     found = [button.key for button in app.button if button.key and button.key.startswith("lead_")]
     assert found == [f"lead_pages/{name}.py" for name in LEADS[step]]
-    title = app.title[0].value
-    settled(app.button(key=found[-1]).click().run())
-    assert app.title[0].value != title
-    if step in KINDS:
-        assert kept(app)["mask_kind"] == (None if step == "decoder" else step)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_box_leads_to_its_pages(step: str, went: list[Way]) -> None:
+    app = opened(box=step, to="ko")
+    for name in LEADS[step]:
+        settled(app.button(key=f"lead_pages/{name}.py").click().run())
+    assert [page for page, _choices in went] == [f"pages/{name}.py" for name in LEADS[step]]
+    for page, choices in went:
+        assert choices["text"] == CAT and choices["to"] == "ko"
+        there = kept(opened(page, **choices))
+        assert all(there[key] in (value, None) for key, value in choices.items())
 
 
 # --- the tour -------------------------------------------------------------------------------------------------------
@@ -123,31 +142,39 @@ def test_every_stop_shows_its_step_on_its_page(name: str) -> None:
     assert not any(button.key == "tour_here" for button in app.button)
 
 
-def test_the_tour_begins_goes_on_and_ends() -> None:
+def test_the_tour_begins_on_the_overview(went: list[Way]) -> None:
     app = opened()
     assert not bar(app)
     settled(app.button(key="tour_start").click().run())
+    name, stop = next(iter(STOPS.items()))
+    assert went == [(stop.page, {"text": CAT, "lang": "en", **stop.choices, "tour": name})]
+
+
+def test_the_ways_back_on_and_anywhere(went: list[Way]) -> None:
     names = list(STOPS)
-    for number, name in enumerate(names, 1):
-        assert f"Tour {number} of {len(names)} · {STOPS[name].title}" in bar(app)
-        assert app.button(key="tour_back").disabled == (number == 1)
-        if number < len(names):
-            settled(app.button(key="tour_next").click().run())
-    assert not any(button.key == "tour_next" for button in app.button)
-    settled(app.button(key="tour_back").click().run())
-    assert STOPS[names[-2]].title in bar(app)
-    settled(app.button(key=f"tour_{names[2]}").click().run())
-    assert STOPS[names[2]].title in bar(app) and app.title[0].value == "Positions"
+    app = opened("pages/positions.py", tour=names[2])
+    for key, name in (("tour_back", names[1]), ("tour_next", names[3]), (f"tour_{names[7]}", names[7])):
+        settled(app.button(key=key).click().run())
+        page, choices = went[-1]
+        assert page == STOPS[name].page and choices["tour"] == name
+        assert choices.items() >= STOPS[name].choices.items()
+    first, last = opened("pages/tokens.py", tour=names[0]), opened("pages/decoding.py", tour=names[-1])
+    assert first.button(key="tour_back").disabled and not last.button(key="tour_back").disabled
+    assert not any(button.key == "tour_next" for button in last.button)
+
+
+def test_the_tour_ends_where_it_is() -> None:
+    app = opened("pages/positions.py", tour="positions")
     settled(app.button(key="tour_end").click().run())
-    assert not bar(app) and app.title[0].value == "Positions"
+    assert not bar(app) and kept(app)["tour"] is None and app.title[0].value == "Positions"
 
 
-def test_a_stop_sets_what_was_chosen_otherwise() -> None:
-    app = opened("pages/heads.py", kind="decoder", tour="heads")
-    assert app.segmented_control(key="kind").value == "decoder"
+def test_a_stop_sets_what_was_chosen_otherwise(went: list[Way]) -> None:
+    app = opened("pages/heads.py", kind="decoder", tour="cross")
     settled(app.switch_page("pages/positions.py").run())
     settled(app.button(key="tour_here").click().run())
-    assert app.segmented_control(key="kind").value == "encoder"
+    assert went[-1] == ("pages/heads.py", {"text": CAT, "lang": "en", "kind": "cross", "tour": "cross"})
+    assert "kind" not in app.session_state
 
 
 def test_the_stops_follow_the_pass() -> None:

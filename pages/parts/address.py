@@ -5,7 +5,7 @@ languages, and the selections of components can live there too.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -60,13 +60,20 @@ def write_flag(value: bool) -> str:
     return "1" if value else "0"
 
 
-def go(page: str, choices: Mapping[str, str]) -> NoReturn:
-    """Open a page with these choices, written as in a link; not for a callback, which cannot leave its page."""
+def go(page: str, choices: Mapping[str, str]) -> None:
+    """Let the next run open a page with these choices, written as in a link; a callback, or followed by a rerun."""
+    kept = {key: value for key, value in st.session_state["address"].items() if key in COMMON and value}
+    st.session_state["going"] = page, dict(choices), kept | dict(choices)
+
+
+def follow() -> None:
+    """Go where `go` said, before anything is drawn."""
+    if "going" not in st.session_state:
+        return
+    page, choices, link = st.session_state.pop("going")
     for key in choices:
         st.session_state.pop(key, None)
-    kept = {key: value for key, value in st.session_state["address"].items() if key in COMMON and value}
-    st.session_state["address"] = {}
-    st.switch_page(page, query_params=kept | dict(choices))
+    st.switch_page(page, query_params=link)
 
 
 def publish() -> None:

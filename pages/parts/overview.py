@@ -75,6 +75,7 @@ def _follow(opened: Any) -> None:
     box, place = opened.get("box"), as_place((opened.get("layer"), opened.get("head")))
     if box in KINDS and place:
         go("pages/heads.py", {"kind": box, "head": write_place(place)})
+        st.rerun()
     step = next((step for step, boxes in STEPS.items() if box in boxes), None)
     if step and step != st.session_state["box"]:
         st.session_state["box"] = step

@@ -209,8 +209,8 @@ def _vectors(_: Words, name: str, vectors: Tensor, tokens: Sequence[Token]) -> N
 
 def _lead(label: str, page: str, choices: Mapping[str, str]) -> None:
     """A button that leads to a page with the right choices."""
-    if st.button(label, icon=":material/arrow_forward:", key=f"lead_{page}"):
-        go(page, choices)
+    icon = ":material/arrow_forward:"
+    st.button(label, icon=icon, key=f"lead_{page}", on_click=go, args=(page, choices))
 
 
 def _norm(here: Visit) -> None:

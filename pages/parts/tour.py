@@ -147,9 +147,10 @@ def stops(_: Words) -> dict[str, Stop]:
 
 def offer(_: Words) -> None:
     """A button that begins the tour, as long as none is under way."""
-    label = _("Walk through it, step by step")
-    if not st.session_state[KEY] and st.button(label, icon=":material/signpost:", type="primary", key="tour_start"):
-        _go_to(next(iter(stops(_))))
+    if not st.session_state[KEY]:
+        label, first = _("Walk through it, step by step"), next(iter(stops(_)))
+        icon = ":material/signpost:"
+        st.button(label, icon=icon, type="primary", key="tour_start", on_click=_go_to, args=(first,))
 
 
 def bar(_: Words, page: StreamlitPage) -> None:
@@ -169,25 +170,26 @@ def bar(_: Words, page: StreamlitPage) -> None:
 
 
 def _buttons(_: Words, every: Mapping[str, Stop], names: list[str], at: int, *, away: bool) -> None:
-    icons = {"icon": ":material/arrow_back:", "help": _("Back")}
-    if st.button(" ", key="tour_back", disabled=at == 0, **icons):
-        _go_to(names[at - 1])
-    if away and st.button(_("To this stop"), key="tour_here", icon=":material/my_location:"):
-        _go_to(names[at])
-    last = at + 1 == len(names)
-    if not last and st.button(_("Next"), key="tour_next", type="primary", icon=":material/arrow_forward:"):
-        _go_to(names[at + 1])
+    back = {"icon": ":material/arrow_back:", "help": _("Back"), "key": "tour_back", "disabled": at == 0}
+    st.button(" ", **back, on_click=_go_to, args=(names[at - 1],))
+    if away:
+        here = {"icon": ":material/my_location:", "key": "tour_here"}
+        st.button(_("To this stop"), **here, on_click=_go_to, args=(names[at],))
+    if at + 1 < len(names):
+        onward = {"icon": ":material/arrow_forward:", "key": "tour_next", "type": "primary"}
+        st.button(_("Next"), **onward, on_click=_go_to, args=(names[at + 1],))
     with st.popover(" ", icon=":material/list:", help=_("All stops")):
         for number, name in enumerate(names):
-            label = f"{number + 1} · {every[name].title}"
-            if st.button(label, key=f"tour_{name}", type="tertiary", disabled=number == at):
-                _go_to(name)
-    if st.button(" ", key="tour_end", icon=":material/close:", help=_("End the tour")):
-        st.session_state[KEY] = ""
-        st.rerun()
+            entry = {"key": f"tour_{name}", "type": "tertiary", "disabled": number == at}
+            st.button(f"{number + 1} · {every[name].title}", **entry, on_click=_go_to, args=(name,))
+    st.button(" ", icon=":material/close:", help=_("End the tour"), key="tour_end", on_click=_end)
+
+
+def _end() -> None:
+    st.session_state[KEY] = ""
 
 
 def _go_to(name: str) -> None:
-    """Open the page of a stop with its choices; the texts are the same in every language for this."""
+    """Open the page of a stop with its choices; these are the same in every language."""
     stop = stops(lambda message: message)[name]
     go(stop.page, {**stop.choices, KEY: name})
