@@ -227,7 +227,8 @@ def _further(_: Words, chosen: Chosen, moved: experiments.Moved, after: Run) -> 
     with left:
         st.markdown(_("**How far each query's output moved** (length of the difference)"))
         words = {"key": _("query"), "value": _("‖difference‖")}
-        spec = charts.key_bars(chosen.queries, moved.outputs.tolist(), chosen=chosen.place.query, words=words)
+        lengths = [each if each > experiments.ROUNDING else 0.0 for each in moved.outputs.tolist()]
+        spec = charts.key_bars(chosen.queries, lengths, chosen=chosen.place.query, words=words)
         st.vega_lite_chart(spec, key="moved_outputs")
     with right:
         st.markdown(_("**What it comes to**: log-probability of every target token"))
@@ -244,6 +245,6 @@ def _further(_: Words, chosen: Chosen, moved: experiments.Moved, after: Run) -> 
     st.caption(
         _(
             "Before is measured on this sentence, after is *edited*: the model reads the same tokens again, with the "
-            "replacement in this one head. In the maps, changes below {rounding} are drawn as 0: they are rounding."
+            "replacement in this one head. Changes below {rounding} are drawn as 0: they are rounding."
         ).format(rounding=experiments.ROUNDING)
     )

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.charts.figures import unique
 from core.edits import Edit, FreezePosition, RemovePosition, SideEdit, SwapEmbeddings, SwapPositions
 from core.tokens import Token
 from pages.parts.address import keep
@@ -25,7 +26,7 @@ def change(here: Visit, side: str, at: int, tokens: tuple[Token, ...]) -> None:
     )
     rest = [place for place in range(1, count + 1) if place != at + 1]
     other = keep("tokens_other", _next_word(tokens, at), {str(place): place for place in rest}.__getitem__) - 1
-    names = [f"{place} {token.piece}" for place, token in enumerate(tokens)]
+    names = unique([token.piece for token in tokens])
     left, right = st.columns([2, 5], gap="large", vertical_alignment="bottom")
     left.selectbox(
         _("The other token"),

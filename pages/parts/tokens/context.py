@@ -54,7 +54,7 @@ def sense_names(_: Words) -> dict[str, str]:
     return {
         "pear": _("pear, eaten"),
         "ship": _("ship, ridden"),
-        "stomach": _("stomach, aching or itching"),
+        "stomach": _("stomach"),
         "eye": _("eye"),
         "snow": _("snow"),
         "horse": _("horse"),
