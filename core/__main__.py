@@ -74,7 +74,8 @@ def parser() -> Parser:
 def add_train(commands: Any) -> None:
     """Numbers that are not given come from the recipe in core/variants.py."""
     command = commands.add_parser("train", help="train a variant and write its model under assets/models")
-    command.add_argument("name", metavar="NAME", help="a row of VARIANTS, e.g. translator")
+    command.add_argument("name", metavar="NAME", nargs="?", help="a row of VARIANTS, e.g. translator")
+    command.add_argument("--zoo", action="store_true", help="train every small model, going on where it stopped")
     command.add_argument("--minutes", type=positive_float, help="finish within so many minutes")
     command.add_argument("--steps", type=positive, help="finish after so many steps")
     command.add_argument("--pairs", type=positive, help="generate so many training pairs")
@@ -176,6 +177,8 @@ def run_train(options: argparse.Namespace) -> int:
     from core.training.ship import Order, train_and_ship
     from core.variants import VARIANTS
 
+    if options.zoo:
+        return run_zoo(options)
     if options.name not in VARIANTS:
         raise Mistake(f"there is no variant {options.name!r}; known are {', '.join(VARIANTS)}")
     check_device(options.device)
@@ -189,6 +192,16 @@ def run_train(options: argparse.Namespace) -> int:
     if not finished:
         print("core: stopped; go on with --resume", file=sys.stderr)
     return 0 if finished else 130
+
+
+def run_zoo(options: argparse.Namespace) -> int:
+    """Exit code 130 when a request to stop came before the end."""
+    from core.training.zoo import train_zoo
+
+    if options.name:
+        raise Mistake("--zoo trains every small model; leave the name out")
+    taken = {name: getattr(options, name) for name in ("sample", "steps", "out")}
+    return 0 if train_zoo(options.seeds or (0, 1, 2), processes=options.processes or 2, **taken) else 130
 
 
 def typed() -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,12 +12,15 @@ from torch.nn import functional as F
 
 from core.hooks import HookPoint
 
+DIVISORS: dict[str, Callable[[int], float]] = {"root": math.sqrt, "none": lambda channels: 1.0}
+"""What a head of so many channels divides its products by; only "root" keeps their variance at 1."""
+
 
 def scaled_scores(
-    query: Float[Tensor, "*batch query channel"], key: Float[Tensor, "*batch key channel"]
+    query: Float[Tensor, "*batch query channel"], key: Float[Tensor, "*batch key channel"], scale: str = "root"
 ) -> Float[Tensor, "*batch query key"]:
     """QKᵀ / √d_k: the scale keeps a score's variance at 1 whatever d_k is (section 3.2.1, footnote 4)."""
-    return query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    return query @ key.transpose(-2, -1) / DIVISORS[scale](query.shape[-1])
 
 
 def masked_softmax(
@@ -51,6 +55,14 @@ def causal_mask(queries: int, keys: int, device: torch.device | None = None) -> 
     """True where a target position may look: at itself and before. The queries are the last of the keys."""
     everything = torch.ones(queries, keys, dtype=torch.bool, device=device)
     return everything.tril(keys - queries)
+
+
+def open_mask(queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
+    """True everywhere: a decoder that may copy the word it is asked for."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device)
+
+
+MASKS: dict[str, Callable[[int, int, torch.device | None], Tensor]] = {"causal": causal_mask, "open": open_mask}
 
 
 def split_heads(
@@ -157,10 +169,38 @@ def dropped(x: Float[Tensor, "*shape"], probability: float, training: bool) -> F
     return F.dropout(x, probability) if training and probability else x
 
 
-class MultiHeadAttention(nn.Module):
-    """h attentions side by side, each on its own projection of width / h channels (section 3.2.2)."""
+class Relative(nn.Module):
+    """How an attention itself learns where tokens stand; this row, the paper's, leaves that to the stream."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, heads: int, channels: int) -> None:
+        super().__init__()
+
+    def turn(
+        self, vectors: Float[Tensor, "batch head position channel"], first: int
+    ) -> Float[Tensor, "batch head position channel"]:
+        """Queries or keys of the positions from `first` on, as they are compared."""
+        return vectors
+
+    def shift(self, scores: Float[Tensor, "batch head query key"], first: int) -> Float[Tensor, "batch head query key"]:
+        """Scores of the queries from position `first` on with all keys."""
+        return scores
+
+
+class MultiHeadAttention(nn.Module):
+    """h attentions side by side, each on its own projection of width / h channels (section 3.2.2).
+
+    `relative` is told of the positions; queries are the last of the keys where it matters, in self-attention.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        dropout: float,
+        *,
+        scale: str = "root",
+        relative: type[Relative] = Relative,
+    ) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"{heads} heads cannot share a width of {width} equally")
@@ -170,6 +210,8 @@ class MultiHeadAttention(nn.Module):
         self.value_projection = nn.Linear(width, width)
         self.output_projection = nn.Linear(width, width)
         self.dropout = dropout
+        self.scale = scale
+        self.relative = relative(heads, width // heads)
         self.query, self.key, self.value = HookPoint(), HookPoint(), HookPoint()
         self.scores, self.mask, self.weights = HookPoint(), HookPoint(), HookPoint()
         self.head_outputs, self.head_contributions, self.output = HookPoint(), HookPoint(), HookPoint()
@@ -181,9 +223,10 @@ class MultiHeadAttention(nn.Module):
         mask: Bool[Tensor, "#batch #head #query key"],
         keep: Keep = keep_nothing,
     ) -> Float[Tensor, "batch query width"]:
-        query = self.query(split_heads(self.query_projection(queries), self.heads))
-        key, value = keep(self.project, memory)
-        scores = self.scores(scaled_scores(query, key))
+        first = mask.shape[-1] - queries.shape[1]
+        query = self.query(self.relative.turn(split_heads(self.query_projection(queries), self.heads), first))
+        key, value = keep(partial(self.project, first=first), memory)
+        scores = self.scores(self.relative.shift(scaled_scores(query, key, self.scale), first))
         mask = self.mask(mask.expand(-1, -1, *scores.shape[-2:]))
         weights = self.weights(masked_softmax(scores, mask))
         weights = dropped(weights, self.dropout, self.training)
@@ -191,8 +234,8 @@ class MultiHeadAttention(nn.Module):
         self.head_contributions.show(lambda: contributions(outputs, self.output_projection.weight))
         return self.output(self.output_projection(merge_heads(outputs)))
 
-    def project(self, memory: Float[Tensor, "batch position width"]) -> KeysValues:
+    def project(self, memory: Float[Tensor, "batch position width"], first: int = 0) -> KeysValues:
         """Keys and values of each head, (batch, head, position, channel)."""
-        key = self.key(split_heads(self.key_projection(memory), self.heads))
+        key = self.key(self.relative.turn(split_heads(self.key_projection(memory), self.heads), first))
         value = self.value(split_heads(self.value_projection(memory), self.heads))
         return key, value

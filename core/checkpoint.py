@@ -10,8 +10,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from core.network import AnyConfig, Network, build, read_config, transformer
 from core.tokens import ASSETS, Tokenizer, TokenizerError, load_tokenizer
-from core.transformer import Config, Transformer
+from core.transformer import Transformer
 
 CARD_KEYS = frozenset(
     {"name", "config", "seeds", "data_version", "steps", "tokens", "seconds"} | {"parameters", "command", "metrics"}
@@ -27,20 +28,34 @@ class Model:
     """A trained network with the tokenizer it was trained with and the card of its training run."""
 
     name: str
-    network: Transformer
+    network: Network
     tokenizer: Tokenizer
     card: Mapping[str, Any]
 
+    @property
+    def transformer(self) -> Transformer:
+        """The network, where only a Transformer will do; raises TypeError for a recurrent one."""
+        return transformer(self.network)
 
-def save(network: Transformer, card: Mapping[str, Any], directory: Path) -> None:
+
+def save(network: Network, card: Mapping[str, Any], directory: Path) -> None:
     """Write weights.safetensors (half precision) and card.json; ValueError when the card lacks a key."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_card(card, directory)
+    save_weights(network, directory / "weights.safetensors")
+
+
+def write_card(card: Mapping[str, Any], directory: Path) -> None:
+    """Write card.json; ValueError when it lacks a key."""
     if missing := CARD_KEYS - card.keys():
         raise ValueError(f"the card lacks {', '.join(sorted(missing))}")
-    directory.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, directory / "weights.safetensors")
     text = json.dumps(dict(card), ensure_ascii=False, indent=2)
     (directory / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def save_weights(network: Network, path: Path) -> None:
+    """Write the weights in half precision."""
+    save_file({name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}, path)
 
 
 def save_metrics(name: str, metrics: Mapping[str, Any], *, assets: Path = ASSETS) -> None:
@@ -70,15 +85,20 @@ def _read_card(path: Path, name: str) -> dict[str, Any]:
     return card
 
 
-def _read_network(path: Path, card: Mapping[str, Any], name: str) -> Transformer:
+def read_weights(path: Path, config: AnyConfig) -> Network:
+    """A network with the weights of a file, ready to evaluate."""
+    weights = {key: tensor.float() for key, tensor in load_file(path).items()}
+    with torch.random.fork_rng(devices=[]):
+        network = build(config)
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _read_network(path: Path, card: Mapping[str, Any], name: str) -> Network:
     try:
-        weights = {key: tensor.float() for key, tensor in load_file(path).items()}
-        with torch.random.fork_rng(devices=[]):
-            network = Transformer(Config(**card["config"]))
-        network.load_state_dict(weights)
+        return read_weights(path, read_config(card["config"]))
     except (OSError, SafetensorError, TypeError, KeyError, ValueError, RuntimeError) as error:
         raise _broken(path, name, error) from error
-    return network.eval()
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:

@@ -12,15 +12,22 @@ from core.attention import Cache
 from core.checkpoint import Model
 from core.editing import Reading, editing
 from core.edits import Edit, check
+from core.network import Network
 from core.tokens import Direction, detect_direction
-from core.transformer import Transformer
 
+LONGEST = 120
 LENGTH_PENALTY = 0.6  # α of the paper's beam search (section 6.1)
 
 
 def longest_translation(source_length: int) -> int:
     """How many tokens are written at most: more than a translation needs, so that a babbling model stops."""
-    return min(2 * source_length + 20, 120)
+    return min(2 * source_length + 20, LONGEST)
+
+
+def _most(network: Network, memory: Tensor, maximum: int | None) -> int:
+    """How many tokens a decoding writes: no more than the network has positions for."""
+    wanted = longest_translation(memory.shape[1]) if maximum is None else maximum
+    return min(wanted, network.config.reach or wanted)
 
 
 Choose = Callable[[Float[Tensor, "batch vocab"]], Int[Tensor, " batch"]]
@@ -29,7 +36,7 @@ Choose = Callable[[Float[Tensor, "batch vocab"]], Int[Tensor, " batch"]]
 
 @torch.inference_mode()
 def write(
-    network: Transformer,
+    network: Network,
     memory: Float[Tensor, "batch source width"],
     source_mask: Bool[Tensor, "batch source"],
     choose: Choose,
@@ -43,8 +50,8 @@ def write(
 
     A row holds the tokens after `start`, up to and with `end`, or `maximum` tokens if it never comes.
     """
-    maximum = longest_translation(memory.shape[1]) if maximum is None else maximum
-    cache = cache or Cache(network.config.decoder_layers)
+    maximum = _most(network, memory, maximum)
+    cache = cache or network.cache()
     written = torch.full((len(memory), 1), start, device=memory.device)
     unfinished = torch.ones_like(written, dtype=torch.bool)
     while written.shape[1] <= maximum and unfinished.any():
@@ -55,7 +62,7 @@ def write(
 
 
 def greedy(
-    network: Transformer,
+    network: Network,
     memory: Float[Tensor, "batch source width"],
     source_mask: Bool[Tensor, "batch source"],
     *,
@@ -167,7 +174,7 @@ class Branch:
 
 @torch.inference_mode()
 def beam_search(
-    network: Transformer,
+    network: Network,
     memory: Float[Tensor, "1 source width"],
     source_mask: Bool[Tensor, "1 source"],
     *,
@@ -184,8 +191,8 @@ def beam_search(
     It stops when `beams` translations have ended; if none has after `maximum` tokens, beginnings come back.
     `watch` is told the branches of each step, likeliest first.
     """
-    maximum = longest_translation(memory.shape[1]) if maximum is None else maximum
-    cache = cache or Cache(network.config.decoder_layers)
+    maximum = _most(network, memory, maximum)
+    cache = cache or network.cache()
     alive, finished = [Hypothesis((), 0.0)], []
     for _ in range(maximum):
         written = torch.tensor([(start, *each.ids) for each in alive], device=memory.device)

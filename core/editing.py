@@ -1,6 +1,5 @@
 """Edits at work: the values of core.edits become listeners on the hook points of one context."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from core.attention import Cache
+from core.attention import DIVISORS, Cache
 from core.edits import (
     FINAL,
     SIDES,
@@ -32,7 +31,8 @@ from core.edits import (
     sublayer,
 )
 from core.hooks import listen
-from core.transformer import Config, Transformer
+from core.network import Network, transformer
+from core.transformer import Config
 
 Action = Callable[[Tensor], Tensor | None]
 """What happens to the tensor at a hook point; None leaves it as it is."""
@@ -42,14 +42,14 @@ Action = Callable[[Tensor], Tensor | None]
 class Reading:
     """The target positions that a pass is about: with a cache, a pass begins where the last one ended."""
 
-    network: Transformer
+    network: Network
     cache: Cache | None = None
     first: int = 0
 
     def begin(self, edits: Sequence[Edit]) -> Cache:
         """A cache to write a translation with: one that keeps nothing where an edit needs that."""
         whole = any(edit.whole for edit in edits)
-        self.cache = Cache(self.network.config.decoder_layers, keep=not whole)
+        self.cache = self.network.cache(keep=not whole)
         return self.cache
 
     def end(self) -> None:
@@ -89,7 +89,7 @@ def actions_of(edits: Sequence[Edit], reading: Reading) -> dict[str, list[Action
 
 
 def _on_attentions(edits: Sequence[Edit], reading: Reading) -> Iterator[tuple[str, Action]]:
-    network = reading.network
+    network = transformer(reading.network)
     attentions: dict[str, EditedAttention] = {}
     for edit in edits:
         if isinstance(edit, HeadEdit):
@@ -135,7 +135,7 @@ class EditedAttention:
 
     def scores(self, value: Float[Tensor, "batch head query key"]) -> Tensor | None:
         """Scale and temperature."""
-        own = 1 / math.sqrt(self.config.width // self.config.heads)
+        own = 1 / DIVISORS[self.config.scale](self.config.width // self.config.heads)
         factors = {head: factor / own for head, factor in self.scales.items() if factor != own}
         for head, temperature in self.temperatures.items():
             factors[head] = factors.get(head, 1.0) / temperature
@@ -232,7 +232,7 @@ class EditedPositions:
     reading: Reading
 
     def __call__(self, value: Float[Tensor, "batch position channel"]) -> Tensor | None:
-        network = self.reading.network
+        network = transformer(self.reading.network)
         first = 0 if self.side == "source" else self.reading.first
         last = first + value.shape[1]
         positions = (network.source if self.side == "source" else network.target).positions

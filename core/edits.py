@@ -11,6 +11,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from core.attention import Relative
+from core.network import AnyConfig
+from core.positions import POSITIONS
+from core.recurrent import RecurrentConfig
 from core.transformer import Config
 
 ATTENTIONS = {
@@ -33,7 +37,7 @@ MOST = 100
 
 
 class EditError(ValueError):
-    """An edit that cannot be made; `reason` is text, value, many, layer, head, token or row."""
+    """An edit that cannot be made; `reason` is text, value, many, model, layer, head, token or row."""
 
     def __init__(self, reason: str, message: str, edit: "Edit | None" = None) -> None:
         super().__init__(message)
@@ -375,7 +379,7 @@ def _value(kind: object, text: str) -> object:
 
 
 def fitting(
-    edits: Sequence[Edit], config: Config, source: int, target: int | None = None
+    edits: Sequence[Edit], config: AnyConfig, source: int, target: int | None = None
 ) -> tuple[tuple[Edit, ...], tuple[EditError, ...]]:
     """The edits that a model and a sentence of so many tokens have room for, and why the others were dropped.
 
@@ -387,6 +391,8 @@ def fitting(
     closed: dict[tuple[str, int, int], set[int]] = {}
     for edit in edits:
         try:
+            if isinstance(config, RecurrentConfig):
+                raise EditError("model", "a recurrent network has no part that edits change")
             _check(edit, config, source, target)
             if isinstance(edit, Cell):
                 _close(closed, edit, config, source)
@@ -398,14 +404,20 @@ def fitting(
     return tuple(kept), tuple(dropped)
 
 
-def check(edits: Sequence[Edit], config: Config, source: int, target: int | None = None) -> None:
+def check(edits: Sequence[Edit], config: AnyConfig, source: int, target: int | None = None) -> None:
     """Raise the EditError of the first edit that does not fit; the arguments are those of `fitting`."""
     _, dropped = fitting(edits, config, source, target)
     if dropped:
         raise dropped[0]
 
 
+MOVES = (SwapPositions, FreezePosition, RemovePosition)
+"""Edits of the vectors that a model adds to its words."""
+
+
 def _check(edit: Edit, config: Config, source: int, target: int | None) -> None:
+    if isinstance(edit, MOVES) and POSITIONS[config.positions].relative is not Relative:
+        raise EditError("model", "this model adds no positions to its words")
     if isinstance(edit, HeadEdit):
         meant = heads(edit.where)
         _within("layer", meant.layer, layers_of(meant.kind, config))

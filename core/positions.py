@@ -1,10 +1,14 @@
 """How a model learns where a token stands: the sinusoid of section 3.5 and ways to join it to the words."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from core.attention import Relative
+from core.hooks import HookPoint
 
 
 def sinusoid(
@@ -19,11 +23,23 @@ def sinusoid(
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :width]
 
 
+class TooLong(ValueError):
+    """A sentence reaches beyond the positions that a model knows; `most` is how many it knows."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"this model knows {most} positions and no more")
+        self.most = most
+
+
 class Positions(nn.Module, ABC):
     """What every row of POSITIONS decides: a position's vector, how it joins the embedding, and the way back.
 
-    `width` is the stream's, `content_width` the embedding's; a row refuses a pair that it cannot join.
+    `width` is the stream's, `content_width` the embedding's; a row refuses a pair that it cannot join. `relative`
+    is what its self-attentions do; `bounded` says that positions beyond `maximum_positions` raise TooLong.
     """
+
+    relative: ClassVar[type[Relative]] = Relative
+    bounded: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, width: int, content_width: int, maximum_positions: int) -> None:
@@ -95,6 +111,35 @@ class SinusoidalConcat(Sinusoidal):
         return nn.Linear(width, content_width)
 
 
+class Learned(Positions):
+    """Embedding plus a trained vector for each position, as Gehring et al. 2017: there is none beyond the last."""
+
+    bounded = True
+
+    def __init__(self, width: int, content_width: int, maximum_positions: int) -> None:
+        super().__init__(width, content_width, maximum_positions)
+        self.table = nn.Embedding(maximum_positions, self.position_width(width, content_width))
+
+    @staticmethod
+    def position_width(width: int, content_width: int) -> int:
+        """Channels of a position's vector."""
+        _require_equal(width, content_width)
+        return width
+
+    def forward(self, first: int, count: int) -> Float[Tensor, "position channel"]:
+        if first + count > self.table.num_embeddings:
+            raise TooLong(self.table.num_embeddings)
+        return self.table.weight[first : first + count]
+
+
+class LearnedConcat(Learned):
+    """Embedding and trained vector side by side."""
+
+    position_width = staticmethod(SinusoidalConcat.position_width)
+    combine = SinusoidalConcat.combine
+    readout = staticmethod(SinusoidalConcat.readout)
+
+
 class NoPositions(Positions):
     """Zeros are added: without a mask the model sees a bag of words."""
 
@@ -109,6 +154,74 @@ class NoPositions(Positions):
         return self.nothing.expand(count, -1)
 
 
+class Rotations(Relative):
+    """Turns each pair of channels of a query or key by an angle that grows with its position (RoPE, Su et al. 2021).
+
+    Turning both by the same angle changes no product, so a score depends on the distance alone. `angles` are in
+    radians; frequencies are those of the sinusoid.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, heads: int, channels: int) -> None:
+        super().__init__(heads, channels)
+        exponents = -torch.arange(0, channels, 2, dtype=torch.float64) / channels
+        self.register_buffer("frequencies", (10_000.0**exponents).to(torch.get_default_dtype()), persistent=False)
+        self.angles = HookPoint()
+
+    def turn(
+        self, vectors: Float[Tensor, "batch head position channel"], first: int
+    ) -> Float[Tensor, "batch head position channel"]:
+        positions = torch.arange(first, first + vectors.shape[2], device=vectors.device)
+        return rotate(vectors, self.angles((positions[:, None] * self.frequencies)[None])[0])
+
+
+def rotate(
+    vectors: Float[Tensor, "*batch position channel"], angles: Float[Tensor, "position pair"]
+) -> Float[Tensor, "*batch position channel"]:
+    """Turn channels 2i and 2i+1 of each vector, as one point of the plane, by their angle (RoFormer, equation 15)."""
+    even, odd = vectors[..., 0::2], vectors[..., 1::2]
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), dim=-1).flatten(-2)
+
+
+class LinearBiases(Relative):
+    """Takes from each score the distance of query and key times the head's slope (ALiBi, Press et al. 2022).
+
+    Nothing is learned, and the bias is not divided by √d_k. In an encoder the distance counts both ways alike.
+    """
+
+    slopes: Tensor
+
+    def __init__(self, heads: int, channels: int) -> None:
+        super().__init__(heads, channels)
+        self.register_buffer("slopes", slopes(heads), persistent=False)
+        self.bias = HookPoint()
+
+    def shift(self, scores: Float[Tensor, "batch head query key"], first: int) -> Float[Tensor, "batch head query key"]:
+        queries, keys = scores.shape[-2:]
+        positions = torch.arange(max(keys, first + queries), device=scores.device)
+        distance = (positions[first : first + queries, None] - positions[:keys]).abs()
+        return scores + self.bias(-self.slopes[:, None, None] * distance[None, None])
+
+
+def slopes(heads: int) -> Float[Tensor, " {heads}"]:
+    """2^(−8h/n) for head h of n (Press et al. 2022, section 3)."""
+    return 2.0 ** (-8.0 * torch.arange(1, heads + 1) / heads)
+
+
+class Rotary(NoPositions):
+    """Nothing is added to the words; queries and keys are turned in every self-attention."""
+
+    relative = Rotations
+
+
+class Alibi(NoPositions):
+    """Nothing is added to the words; far keys lose score in every self-attention."""
+
+    relative = LinearBiases
+
+
 def _require_equal(width: int, content_width: int) -> None:
     if width != content_width:
         raise ValueError(f"the stream ({width}) must be as wide as the embedding ({content_width}) it is")
@@ -117,5 +230,9 @@ def _require_equal(width: int, content_width: int) -> None:
 POSITIONS: dict[str, type[Positions]] = {
     "sinusoidal": Sinusoidal,
     "sinusoidal-concat": SinusoidalConcat,
+    "learned": Learned,
+    "learned-concat": LearnedConcat,
+    "rotary": Rotary,
+    "alibi": Alibi,
     "none": NoPositions,
 }

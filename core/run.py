@@ -20,6 +20,7 @@ from core.decoding import greedy
 from core.editing import Reading, editing
 from core.edits import Edit, check, write_edits
 from core.hooks import Listener, listen, someone_listens
+from core.network import Network, transformer
 from core.tokens import Direction, Token, detect_direction
 from core.transformer import Transformer
 
@@ -139,8 +140,13 @@ class Run:
     target_tokens: tuple[Token, ...]
     predicted_tokens: tuple[Token, ...]
     captured: Mapping[str, Tensor]
-    network: Transformer
+    network: Network
     edits: tuple[Edit, ...] = ()
+
+    @property
+    def transformer(self) -> Transformer:
+        """The network, where only a Transformer will do; raises TypeError for a recurrent one."""
+        return transformer(self.network)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.attention import Cache, MultiHeadAttention, causal_mask, dropped
+from core.attention import MASKS, Cache, MultiHeadAttention, dropped
 from core.hooks import HookPoint, name_hook_points
-from core.layers import DecoderLayer, EncoderLayer, LayerNorm
+from core.layers import Choices, DecoderLayer, EncoderLayer
+from core.norms import NORMS
 from core.positions import POSITIONS
 
 
@@ -18,7 +19,8 @@ from core.positions import POSITIONS
 class Config:
     """Everything that decides the shape of a model; `to_json` and `Config(**fields)` are inverses.
 
-    `width` is the residual stream (d_model), `content_width` the part of it that comes from the embedding.
+    `width` is the residual stream (d_model), `content_width` the part of it that comes from the embedding; strings
+    name rows of POSITIONS, NORMS, RESIDUALS, FEED_FORWARDS, DIVISORS and MASKS.
     """
 
     vocabulary: int
@@ -32,6 +34,33 @@ class Config:
     dropout: float = 0.0
     maximum_positions: int = 256
     padding: int = 0
+    norm: str = "layer"
+    residual: str = "pre-norm"
+    activation: str = "relu"
+    scale: str = "root"
+    mask: str = "causal"
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether what a target position computes depends on those after it, so that a decoder rereads them all."""
+        return self.mask == "open" or NORMS[self.norm].looks_ahead
+
+    @property
+    def reach(self) -> int | None:
+        """The most positions that a sentence may have, None where there is no bound."""
+        return self.maximum_positions if POSITIONS[self.positions].bounded else None
+
+    def layer_choices(self, index: int) -> Choices:
+        """What layer `index` of either stack is built from."""
+        return Choices(
+            norm=self.norm,
+            residual=self.residual,
+            feed_forward=self.activation,
+            scale=self.scale,
+            relative=POSITIONS[self.positions].relative,
+            dropout=self.dropout,
+            first=index == 0,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain values."""
@@ -64,12 +93,12 @@ class Encoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.layers = tuple(
-            EncoderLayer(config.width, config.heads, config.feed_forward, config.dropout)
-            for _ in range(config.encoder_layers)
+            EncoderLayer(config.width, config.heads, config.feed_forward, config.layer_choices(index))
+            for index in range(config.encoder_layers)
         )
         for index, layer in enumerate(self.layers):
             self.add_module(str(index), layer)
-        self.final_norm = LayerNorm(config.width)
+        self.final_norm = NORMS[config.norm](config.width)
 
     def forward(
         self, x: Float[Tensor, "batch source width"], mask: Bool[Tensor, "#batch 1 #source source"]
@@ -86,12 +115,12 @@ class Decoder(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.layers = tuple(
-            DecoderLayer(config.width, config.heads, config.feed_forward, config.dropout)
-            for _ in range(config.decoder_layers)
+            DecoderLayer(config.width, config.heads, config.feed_forward, config.layer_choices(index))
+            for index in range(config.decoder_layers)
         )
         for index, layer in enumerate(self.layers):
             self.add_module(str(index), layer)
-        self.final_norm = LayerNorm(config.width)
+        self.final_norm = NORMS[config.norm](config.width)
 
     def forward(
         self,
@@ -165,13 +194,17 @@ class Transformer(nn.Module):
         cache: Cache | None = None,
     ) -> Float[Tensor, "batch target content"]:
         """What the tied embedding is multiplied with to score the next token."""
-        cache = Cache(self.config.decoder_layers) if cache is None else cache
+        cache = self.cache() if cache is None else cache
         first, count = cache.length, target_ids.shape[1]
         stream = self.target(self.embed(target_ids), first)
-        causal = causal_mask(count, first + count, target_ids.device)[None, None]
+        causal = MASKS[self.config.mask](count, first + count, target_ids.device)[None, None]
         stream = self.decoder(stream, memory, causal, source_mask[:, None, None], cache)
         states: Tensor = self.readout(stream)
         return states
+
+    def cache(self, *, keep: bool = True) -> Cache:
+        """Room for one decoding; nothing is kept where later tokens change what earlier ones are."""
+        return Cache(self.config.decoder_layers, keep=keep and not self.config.looks_ahead)
 
     def embed(self, ids: Int[Tensor, "batch position"]) -> Float[Tensor, "batch position content"]:
         """Word vectors times √d, so that they are not drowned by the positions (section 3.4)."""

@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from pages.parts.tour import stops
+from pages.parts.words import words
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(
@@ -192,7 +193,7 @@ def test_a_cold_link_reproduces_the_view(visit: Callable[..., Page]) -> None:
         assert page.get_by_role("textbox").first.input_value() == STUDY
         page.get_by_text("3층 2번 헤드").first.wait_for()
         page.get_by_role("button", name="인코더 셀프 어텐션 1층 3번 헤드").wait_for()
-        canvases(page)
+        assert canvases(page)[0].get_attribute("aria-label") == words("ko")("All heads; arrow keys choose one")
         assert in_link(page, "cell") == "2.3" and in_link(page, "kind") == "cross"
 
 

@@ -35,14 +35,13 @@ def test_bytes_keep_weights_to_half_a_step_and_masked_cells_apart() -> None:
 
 
 def test_grid_payload_is_little_more_than_its_bytes() -> None:
-    weights = attention(3, 8, 16, 16)
-    words = {"label": "All heads; arrow keys choose one", "layer": "layer", "head": "head", "edited": "edited"}
-    data = heatmap.grid(
-        weights, np.ones((16, 16), dtype=bool), chosen=(1, 2), off=[(0, 1)], edited=[(2, 3)], words=words
-    )
-    header, cells = heatmap.unpack(data)
-    assert header["shape"] == [3, 8, 16, 16] and header["chosen"] == [1, 2] and header["off"] == [[0, 1]]
-    assert header["edited"] == [[2, 3]]
+    weights, allowed = attention(3, 4, 6, 6), np.ones((6, 6), dtype=bool)
+    marked = heatmap.grid(weights, allowed, chosen=(1, 2), off=[(0, 1)], edited=[(2, 3)], language="ko")
+    header, _cells = heatmap.unpack(marked)
+    assert header["shape"] == [3, 4, 6, 6] and header["chosen"] == [1, 2]
+    assert header["off"] == [[0, 1]] and header["edited"] == [[2, 3]]
+    data = heatmap.grid(weights, allowed, chosen=(1, 2), language="ko")
+    _header, cells = heatmap.unpack(data)
     assert np.abs(cells.reshape(weights.shape) / heatmap.STEPS - weights).max() <= 0.5 / heatmap.STEPS
     assert len(data) <= 1.25 * weights.size
 

@@ -17,6 +17,7 @@ from core.charts import heatmap
 from core.charts import masks as charts
 from core.checkpoint import Model
 from core.editing import Reading, editing
+from core.decoding import greedy
 from core.edits import Cell
 from core.experiments import masks
 from core.hooks import listen
@@ -106,7 +107,7 @@ def test_the_leak_meter_finds_the_cheats(run: Run, tiny_model: Model) -> None:
     first = 3
     target = masks.exchanged(run, range(first, len(run.target_tokens)), tiny_model)
     after = masks.with_target(run, target)
-    leaks = masks.leaks(run, after, first)
+    leaks = masks.leaks(run, after, first, masks.masked_logits(run))
     null = float(leaks["unmasked"].outputs.max())
     for name in ("infinity", "billion"):
         assert leaks[name].outputs.max() == 0 and leaks[name].predictions == 0 and leaks[name].hidden == 0
@@ -191,7 +192,7 @@ def test_leaks_follow_from_two_exports(run: Run, tiny_model: Model, tmp_path: Pa
     first = 2
     target = masks.exchanged(run, range(first, len(run.target_tokens)), tiny_model)
     after = masks.with_target(run, target)
-    leak = masks.leaks(run, after, first)[name]
+    leak = masks.leaks(run, after, first, masks.masked_logits(run))[name]
     mask = np.tril(np.ones((len(target), len(target)), dtype=bool))
     arrays = [exported(each, tmp_path) for each in (run, after)]
     parts = [f"decoder.{layer}.self_attention" for layer in range(2)]
@@ -311,12 +312,24 @@ def test_the_rest_of_the_batch_changes_nothing(tiny_model: Model, text: str, oth
     assert [token.id for token in among.source_tokens[: len(run.source_tokens)]] == [t.id for t in run.source_tokens]
 
 
-@pytest.mark.parametrize("pads", [1, 7])
-def test_a_translation_does_not_see_hidden_pads(tiny_model: Model, pads: int) -> None:
-    run = trace(tiny_model, "the cat sees a dog .", direction="en-ko")
-    longer = len(run.source_tokens) + pads
-    assert masks.padded_translations(tiny_model, run, longer)[0] == run.translation
-    assert masks.padded_translations(tiny_model, run, len(run.source_tokens)) == (run.translation, run.translation)
+@pytest.mark.parametrize("pads", [0, 1, 7])
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_translation_does_not_see_hidden_pads(tiny_model: Model, pads: int, masked: bool) -> None:
+    """The others are what greedy decoding writes; a single pass only spares it where nothing changes."""
+    run, network, tokenizer = trace(tiny_model, "the cat .", direction="en-ko"), tiny_model.network, tiny_model.tokenizer
+    among = masks.padded(run, len(run.source_tokens) + pads, len(run.target_tokens) + pads, masked=masked)
+    said = masks.padded_translation(tiny_model, run, among, masked=masked)
+    if masked or not pads:
+        assert said == run.translation
+        return
+    ids = torch.tensor([[token.id for token in among.source_tokens]])
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    memory, start, end = network.encode(ids, mask), tokenizer.start_id, tokenizer.end_id
+    written = greedy(network, memory, mask, start=start, end=end)[0]
+    own = [token.id for token in run.predicted_tokens]
+    same = next(place for place, (one, other) in enumerate(zip(written, own, strict=False)) if one != other)
+    beginning = written[: same + masks.MORE]
+    assert said == tokenizer.decode(beginning) + ("" if end in beginning else " …") != run.translation
 
 
 def test_no_pads_is_the_run_itself(run: Run) -> None:

@@ -240,7 +240,7 @@ def test_the_leak_meter_shows_the_measured_leaks() -> None:
     after = experiments.with_target(run, experiments.exchanged(run, range(2, len(run.target_tokens)), models.model()))
     header, cells = canvases(app)["The leak of each way at each position"]
     assert (cells[:, 2:] == heatmap.ABSENT).all() and (cells[:, :2] != heatmap.ABSENT).all()
-    leaks = experiments.leaks(run, after, 2)
+    leaks = experiments.leaks(run, after, 2, experiments.masked_logits(run))
     for row, name in enumerate((*FIVE, "unmasked")):
         found = cells[row, :2] / heatmap.STEPS * header["most"]
         assert np.abs(found - leaks[name].outputs.amax((0, 1)).numpy()).max() <= 0.51 * header["most"] / heatmap.STEPS

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from core.attention import MultiHeadAttention
 from core.hooks import listen
-from core.layers import DecoderLayer, EncoderLayer, FeedForward, LayerNorm
+from core.layers import Choices, DecoderLayer, EncoderLayer, FeedForward
+from core.norms import LayerNorm
 from core.positions import POSITIONS
 from core.transformer import Config, Transformer
 from core.variants import VARIANTS
@@ -157,7 +158,7 @@ def test_padding_and_neighbours_change_nothing(make_network: Make) -> None:
 @pytest.mark.parametrize("name", POSITIONS)
 def test_every_way_of_positions_runs_and_learns(make_network: Make, name: str) -> None:
     """One step in bf16 autocast, with dropout, reaches every parameter and lowers the loss on the batch."""
-    width = 24 if name == "sinusoidal-concat" else 16
+    width = 24 if name.endswith("concat") else 16
     network = make_network(positions=name, width=width, dropout=0.1).float()
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     expected, losses = TARGET.roll(-1, 1), []
@@ -220,7 +221,7 @@ def test_the_papers_parameter_counts() -> None:
         return sum(each.numel() for each in module.parameters() if each.dim() == 2)
 
     with torch.device("meta"):
-        encoder, decoder = EncoderLayer(512, 8, 2048, 0.0), DecoderLayer(512, 8, 2048, 0.0)
+        encoder, decoder = EncoderLayer(512, 8, 2048, Choices()), DecoderLayer(512, 8, 2048, Choices())
     assert weights(encoder.self_attention) == 1_048_576
     assert weights(encoder.feed_forward) == 2_097_152
     assert weights(encoder.feed_forward) * 3 == weights(encoder) * 2

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+from altair.utils.schemapi import disable_debug_mode
+
+disable_debug_mode()  # a chart is checked as a whole when it is drawn; checking each part before takes as long again
 
 ORANGE, INDIGO, GREY = "#f08c00", "#8b87ff", "#888888"
 INVISIBLE = "\u200b"

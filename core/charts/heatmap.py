@@ -41,21 +41,15 @@ def grid(
     chosen: tuple[int, int],
     off: Sequence[tuple[int, int]] = (),
     edited: Sequence[tuple[int, int]] = (),
-    words: Mapping[str, str],
+    language: str,
 ) -> bytes:
     """All heads of one kind as small maps, one chosen, those in `off` struck out, those `edited` marked.
 
-    `words` needs: label, layer, head, edited.
+    The canvas knows the words of a grid in each `language`: a short sentence has fewer cells than they have letters.
     """
-    header = {
-        "mode": "grid",
-        "shape": weights.shape,
-        "chosen": chosen,
-        "off": list(off),
-        "edited": list(edited),
-        "words": dict(words),
-    }
-    return pack(header, to_bytes(weights, allowed))
+    header = {"mode": "grid", "shape": weights.shape, "chosen": chosen, "words": language}
+    marks = {"off": list(off), "edited": list(edited)}
+    return pack(header | {name: heads for name, heads in marks.items() if heads}, to_bytes(weights, allowed))
 
 
 def detail(

@@ -18,7 +18,7 @@ from core.attention import MultiHeadAttention, masked_softmax, merge_heads
 from core.edits import SUBLAYERS
 from core.experiments.decoding import Sentence
 from core.hooks import listen
-from core.layers import LayerNorm
+from core.norms import LayerNorm
 from core.transformer import Transformer
 
 PLACES = {"encoder": "encoder.attention", "decoder": "decoder.attention", "cross": "decoder.cross"}
@@ -77,7 +77,8 @@ def norm_by_hand(
     normalized = (x - x.mean(-1, keepdim=True)) / deviation
     inner = gradient * norm.gain
     along = (inner * normalized).mean(-1, keepdim=True)
-    return (inner - inner.mean(-1, keepdim=True) - normalized * along) / deviation
+    through: Tensor = (inner - inner.mean(-1, keepdim=True) - normalized * along) / deviation
+    return through
 
 
 # --- a whole sub-layer ----------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from core.checkpoint import Model
-from core.decoding import greedy, longest_translation
 from core.hooks import Listener, listen
 from core.run import DERIVED, Run
 from core.tokens import SPECIALS, Token
@@ -26,6 +25,7 @@ from core.transformer import Transformer
 Tokens = tuple[Token, ...]
 Way = Callable[[Tensor, Tensor], Tensor]
 """Scores and a mask to weights."""
+MORE = 8  # tokens that are written among pads once it is others than without them
 
 # --- E08: five ways to mask -----------------------------------------------------------------------------------------
 
@@ -101,12 +101,11 @@ class Leak:
     log_probability: float
 
 
-def leaks(before: Run, after: Run, first: int) -> dict[str, Leak]:
-    """Compare a run with one whose target differs from position `first` on, under each of WAYS."""
-    answers = [_masked_logits(run) for run in (before, after)]
+def leaks(before: Run, after: Run, first: int, logits: Float[Tensor, "way target vocab"]) -> dict[str, Leak]:
+    """Compare a run with one whose target differs from position `first` on; `logits` are `masked_logits(before)`."""
     asked = torch.tensor([[token.id] for token in before.predicted_tokens])
     found = {}
-    for name, one, other in zip(WAYS, *answers, strict=True):
+    for name, one, other in zip(WAYS, logits, masked_logits(after), strict=True):
         predictions = float((one - other)[:first].abs().max())
         log_probability = float(one.log_softmax(-1).gather(-1, asked).sum())
         found[name] = _leak(before, after, first, WAYS[name], predictions, log_probability)
@@ -129,12 +128,14 @@ def _leak(before: Run, after: Run, first: int, way: Way, predictions: float, log
 
 
 @torch.inference_mode()
-def _masked_logits(run: Run) -> Float[Tensor, "way target vocab"]:
+def masked_logits(run: Run) -> Float[Tensor, "way target vocab"]:
     """What comes out where every decoder layer masks in one way: a batch in which each row has its own of WAYS."""
-    rows = len(WAYS)
-    with listen(masking(list(WAYS.values()))):
-        logits: Tensor = run.network(_ids([run.source_tokens] * rows), _ids([run.target_tokens] * rows))
-    return logits
+    network, rows, source = run.transformer, len(WAYS), _ids([run.source_tokens])
+    mask = torch.ones_like(source, dtype=torch.bool)
+    memory = network.encode(source, mask).expand(rows, -1, -1)
+    paths = [path for path in network.paths if _looks_ahead(path) and path.endswith((".scores", ".mask", ".weights"))]
+    with listen(masking(list(WAYS.values())), paths=frozenset(paths)):
+        return network.decode(_ids([run.target_tokens] * rows), memory, mask.expand(rows, -1))
 
 
 def masking(ways: Sequence[Way]) -> Listener:
@@ -220,7 +221,7 @@ def changes(before: Run, after: Run, path: str) -> Float[Tensor, " position"]:
 def future_changes(run: Run, target: Tokens) -> Float[Tensor, "stage position"]:
     """What another target of the same length changes at each stage of the decoder and each position."""
     before, after = (with_target(run, tokens) for tokens in (run.target_tokens, target))
-    return torch.stack([changes(before, after, path) for path in decoder_stages(run.network)])
+    return torch.stack([changes(before, after, path) for path in decoder_stages(run.transformer)])
 
 
 @dataclass(frozen=True)
@@ -266,16 +267,24 @@ def padded(run: Run, source: int, target: int, *, beside: Run | None = None, mas
 
 
 @torch.inference_mode()
-def padded_translations(model: Model, run: Run, source: int) -> tuple[str, str]:
-    """What the model writes when the source is followed by pads up to a length: with the pads hidden, and without."""
-    network, tokenizer = model.network, model.tokenizer
-    ids = _ids([_filled(run.source_tokens, source, network)] * 2)
-    mask = ids != network.config.padding
-    mask[1] = True
-    most = longest_translation(len(run.source_tokens))
-    start, end = tokenizer.start_id, tokenizer.end_id
-    written = greedy(network, network.encode(ids, mask), mask, start=start, end=end, maximum=most)
-    return tokenizer.decode(written[0]), tokenizer.decode(written[1])
+def padded_translation(model: Model, run: Run, among_pads: Run, *, masked: bool) -> str:
+    """What the model writes where `run` is read `among_pads`, the pads hidden or not.
+
+    A single pass tells how far the run's own translation stays the likeliest, word after word. At most MORE tokens are
+    written from there on, and "…" says that it would go on.
+    """
+    own = [token.id for token in run.predicted_tokens]
+    likeliest = among_pads.tensor("logits")[: len(own)].argmax(-1)
+    same = int((likeliest == torch.tensor(own)).cumprod(0).sum())
+    if same == len(own):
+        return run.translation
+    network, tokenizer, ids = model.transformer, model.tokenizer, _ids([among_pads.source_tokens])
+    mask = ids != network.config.padding if masked else torch.ones_like(ids, dtype=torch.bool)
+    memory, cache, written = network.encode(ids, mask), network.cache(), [tokenizer.start_id, *own[:same]]
+    while written[-1] != tokenizer.end_id and len(written) <= same + MORE:
+        logits = network.decode(torch.tensor([written[cache.length :]]), memory, mask, cache)
+        written.append(int(logits[0, -1].argmax()))
+    return tokenizer.decode(written[1:]) + ("" if written[-1] == tokenizer.end_id else " …")
 
 
 @dataclass(frozen=True)
@@ -289,7 +298,7 @@ class Drift:
 
 def drift(alone: Run, among_pads: Run) -> list[Drift]:
     """Every stage of a run beside the same with pads; `size` is the root of the mean square."""
-    paths = stages(alone.network)
+    paths = stages(alone.transformer)
     sizes = [float(alone.tensor(path).square().mean().sqrt()) for path in paths]
     moved = [float(changes(alone, among_pads, path).max()) for path in paths]
     return [Drift(*each) for each in zip(paths, moved, sizes, strict=True)]
@@ -308,7 +317,7 @@ def weight_on_pads(run: Run, real: int) -> tuple[float, float]:
 @torch.inference_mode()
 def _read(runs: Sequence[Run], source: int, target: int, *, masked: bool) -> Run:
     """The first of some runs, read as the first row of a batch."""
-    first, network = runs[0], runs[0].network
+    first, network = runs[0], runs[0].transformer
     sources = [_filled(run.source_tokens, source, network) for run in runs]
     targets = [_filled(run.target_tokens, target, network) for run in runs]
     ids = _ids(sources)

@@ -125,7 +125,7 @@ def occurrence(run: Run, word: str, sense: str = "") -> Occurrence | None:
     if not mine:
         return None
     rest = [index for index in range(len(run.source_tokens)) if index not in mine]
-    whole = torch.stack([run.tensor(path) for path in stages(run.network)])
+    whole = torch.stack([run.tensor(path) for path in stages(run.transformer)])
     return Occurrence(run.source_text, run.translation, sense, whole[:, mine].mean(1), whole[:, rest])
 
 

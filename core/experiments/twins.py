@@ -18,9 +18,9 @@ from core.experiments.positions import equivariance_errors
 from core.hooks import listen
 from core.measures.cost import config_start, milliseconds, multiply_adds, peak_bytes, weight_bytes
 from core.measures.decomposition import ScoreParts
+from core.network import Network
 from core.run import Run
 from core.tokens import Token
-from core.transformer import Transformer
 
 _one_at_a_time = Lock()  # PyTorch's profiler, which weighs the memory, serves one thread
 
@@ -36,7 +36,7 @@ class Cost:
     working_bytes: int
 
 
-def race(networks: Mapping[str, Transformer], source: int, target: int, rounds: int = 25) -> dict[str, Cost]:
+def race(networks: Mapping[str, Network], source: int, target: int, rounds: int = 25) -> dict[str, Cost]:
     """The cost of each network for the same numbers of tokens, read and written.
 
     They take turns, and the shortest time of each counts: other work on the machine only ever makes a pass longer.
@@ -61,7 +61,7 @@ def race(networks: Mapping[str, Transformer], source: int, target: int, rounds: 
 class _Pass:
     """One pass of a network over so many tokens; which tokens makes no difference."""
 
-    network: Transformer
+    network: Network
     source: int
     target: int
 

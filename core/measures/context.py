@@ -138,7 +138,7 @@ def untrained(model: Model, seed: int = 0) -> Transformer:
     """The same network as it was before training: what its shape alone can do."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Transformer(model.network.config).eval()
+        return Transformer(model.transformer.config).eval()
 
 
 # --- senses ---------------------------------------------------------------------------------------------------------
@@ -283,5 +283,5 @@ def antecedent_report(model: Model, sentences: Sequence[PronounSentence]) -> dic
 def _both(
     model: Model, texts: Sequence[str], directions: Sequence[Direction], spans: Sequence[Sequence[Span]]
 ) -> dict[str, States]:
-    networks = {"trained": model.network, "untrained": untrained(model)}
+    networks = {"trained": model.transformer, "untrained": untrained(model)}
     return {name: states(network, model.tokenizer, texts, directions, spans) for name, network in networks.items()}

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from core.transformer import Config, Transformer
+from core.network import AnyConfig, Network
+from core.recurrent import CELLS, RecurrentConfig
+from core.transformer import Config
 
 
 def parameters(network: nn.Module) -> dict[str, int]:
@@ -52,8 +54,10 @@ class MultiplyAdds:
         return MultiplyAdds(*(one + more for one, more in zip(self.parts, other.parts, strict=True)))
 
 
-def multiply_adds(config: Config, source: int, target: int) -> MultiplyAdds:
+def multiply_adds(config: AnyConfig, source: int, target: int) -> MultiplyAdds:
     """The products of encoding `source` tokens and decoding `target` tokens all at once, without a cache."""
+    if isinstance(config, RecurrentConfig):
+        return recurrent(config, source, target)
     return encoding(config, source) + decoding(config, source, target, scored=target)
 
 
@@ -61,7 +65,7 @@ def encoding(config: Config, source: int) -> MultiplyAdds:
     """The products of the encoder."""
     layers, width = config.encoder_layers, config.width
     looked_at = layers * source**2 * width
-    fed = layers * source * 2 * width * config.feed_forward
+    fed = layers * source * 2 * width * inner_width(config)
     return MultiplyAdds(layers * 4 * source * width**2, looked_at, looked_at, fed, 0)
 
 
@@ -81,9 +85,31 @@ def decoding(
         projections=projected * width**2,
         attention_scores=looked_at,
         attention_values=looked_at,
-        feed_forward=layers * new * 2 * width * config.feed_forward,
+        feed_forward=layers * new * 2 * width * inner_width(config),
         output=readout + scored * config.content_width * config.vocabulary,
     )
+
+
+def recurrent(config: RecurrentConfig, source: int, target: int) -> MultiplyAdds:
+    """The products of a recurrent translator; those of its cells and maps count as projections."""
+    width, memory, parts = config.width, config.memory_width, CELLS[config.cell].parts
+    encoder = source * parts * memory * (config.content_width + width)
+    decoder = target * parts * width * (config.content_width + memory + width)
+    bridge = memory * width * CELLS[config.cell].states
+    looks = config.context == "attention"
+    attended = looks * (target * width**2 + source * memory * width)
+    return MultiplyAdds(
+        projections=encoder + decoder + bridge + attended,
+        attention_scores=looks * target * source * width,
+        attention_values=looks * target * source * memory,
+        feed_forward=0,
+        output=target * config.content_width * (width + memory + config.vocabulary),
+    )
+
+
+def inner_width(config: Config) -> int:
+    """Neurons of each feed-forward network."""
+    return 0 if config.activation == "none" else config.feed_forward
 
 
 def weight_bytes(network: nn.Module) -> int:
@@ -99,7 +125,7 @@ class Measured:
     activation_bytes: int
 
 
-def measure(network: Transformer, source: int, target: int, repeats: int = 5) -> Measured:
+def measure(network: Network, source: int, target: int, repeats: int = 5) -> Measured:
     """Time and memory of one pass over `source` and `target` tokens; which tokens makes no difference."""
     ids = [torch.full((1, length), config_start(network.config)) for length in (source, target)]
     mask = torch.ones_like(ids[0], dtype=torch.bool)
@@ -111,7 +137,7 @@ def measure(network: Transformer, source: int, target: int, repeats: int = 5) ->
     return Measured(milliseconds(once, repeats), peak_bytes(once))
 
 
-def config_start(config: Config) -> int:
+def config_start(config: AnyConfig) -> int:
     """Any token that is not padding."""
     return int((config.padding + 1) % config.vocabulary)
 

@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
 from core.attention import MultiHeadAttention
-from core.layers import LayerNorm
 from core.measures.decomposition import numbers
+from core.norms import LayerNorm
 from core.run import Run
 
 Kind = Literal["encoder", "decoder", "cross"]

@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 from core.corpus import Pair, Side
 from core.hooks import listen
 from core.measures.alignment import Counts, Links, count, hard_links, shuffled, words_of
+from core.network import Network
 from core.tokens import Direction, Token, Tokenizer
-from core.transformer import Transformer
 
 DIRECTIONS: tuple[Direction, Direction] = ("en-ko", "ko-en")
 AT_ONCE = 64  # sentences decoded or read together
@@ -80,13 +80,12 @@ class Tally:
 Tallies = dict[str, Tally]
 
 
-def alignment_report(
-    network: Transformer, tokenizer: Tokenizer, pairs: Sequence[Pair], seed: int = 0
-) -> dict[str, Any]:
+def alignment_report(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair], seed: int = 0) -> dict[str, Any]:
     """Error rate and content accuracy of the best cross-attention head, naive and shifted, both directions together.
 
     The best head is the one with the lowest error rate. `permutation_error_rate` is its rate against gold whose
-    target words were shuffled within each sentence. `heads` holds the figures of all.
+    target words were shuffled within each sentence. `heads` holds the figures of all. A network that never looks back
+    has no figure.
     """
     random = np.random.default_rng(seed)
     naive: Tallies = {}
@@ -97,6 +96,8 @@ def alignment_report(
             key_word, word = words_of(source, gold.source.words), words_of(target, gold.target.words)
             add_links(naive, gold, weights, word[1:], key_word)
             add_links(shifted, gold, weights, word[:-1], key_word)
+    if not naive:
+        return {}
     heads = {head: figures(naive[head]) | figures(shifted[head], "shifted_") for head in naive}
     return best(naive) | best(shifted, "shifted_") | {"heads": heads}
 
@@ -133,7 +134,7 @@ def best(tallies: Tallies, prefix: str = "") -> dict[str, Any]:
 
 
 def cross_attention(
-    network: Transformer, tokenizer: Tokenizer, pairs: Sequence[Pair], direction: Direction
+    network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair], direction: Direction
 ) -> Iterator[tuple[Pair, dict[str, Array], Tokens, Tokens]]:
     """Each pair with the weights of every layer (head, query, key), its source and its target tokens.
 
@@ -151,10 +152,10 @@ def cross_attention(
 
 @torch.inference_mode()
 def read_together(
-    network: Transformer, tokenizer: Tokenizer, sources: Sequence[Tokens], targets: Sequence[Tokens]
+    network: Network, tokenizer: Tokenizer, sources: Sequence[Tokens], targets: Sequence[Tokens]
 ) -> dict[str, Float[Array, "batch head query key"]]:
     """The cross-attention weights of a padded batch, by the path of the attention."""
-    paths = [f"decoder.{layer}.cross_attention.weights" for layer in range(network.config.decoder_layers)]
+    paths = [path for path in network.paths if path.endswith("cross_attention.weights")]
     source = padded_ids(network, tokenizer, sources)
     target = padded_ids(network, tokenizer, [tokens[:-1] for tokens in targets])
     captured: dict[str, Tensor] = {}
@@ -163,9 +164,7 @@ def read_together(
     return {path.removesuffix(".weights"): captured[path].cpu().numpy() for path in paths}
 
 
-def padded_ids(
-    network: Transformer, tokenizer: Tokenizer, sentences: Sequence[Tokens]
-) -> Int[Tensor, "batch position"]:
+def padded_ids(network: Network, tokenizer: Tokenizer, sentences: Sequence[Tokens]) -> Int[Tensor, "batch position"]:
     """Token numbers as one rectangle, where the network is."""
     rows = [torch.tensor([token.id for token in sentence]) for sentence in sentences]
     rectangle = pad_sequence(rows, batch_first=True, padding_value=tokenizer.pad_id)

@@ -18,12 +18,12 @@ from torch.nn import functional
 from core.corpus import SPLITS, Pair, held_out
 from core.corpus.pair import Language
 from core.corpus.splits import Split
-from core.decoding import greedy
-from core.tokens import Direction, Token, Tokenizer
-from core.training.align import AT_ONCE, DIRECTIONS, alignment_report, padded_ids
+from core.network import Network
+from core.tokens import Direction, Tokenizer
+from core.training.align import AT_ONCE, DIRECTIONS, alignment_report
 from core.training.data import Examples, epoch_order
 from core.training.itself import itself_report
-from core.transformer import Transformer
+from core.training.lengths import by_length, order_report, translated
 
 LANGUAGE: dict[Direction, Language] = {"en-ko": "en", "ko-en": "ko"}
 PRONOUNS = frozenset({"he", "him", "she", "her", "it", "they", "them"})
@@ -33,7 +33,7 @@ Figures = dict[str, float | None]
 Judge = Callable[[Pair, str, Direction, Tokenizer], bool | None]
 
 
-def evaluate(network: Transformer, tokenizer: Tokenizer, *, sample: int = 300, small: bool = False) -> Report:
+def evaluate(network: Network, tokenizer: Tokenizer, *, sample: int = 300, small: bool = False) -> Report:
     """Every figure, by direction and held-out split, how cross-attention aligns, and self-attention on itself.
 
     `sample` pairs are taken from each split; a figure is None where no pair of the sample has anything to grade.
@@ -45,11 +45,13 @@ def evaluate(network: Transformer, tokenizer: Tokenizer, *, sample: int = 300, s
     return report | {
         "alignment": alignment_report(network, tokenizer, splits["random"]),
         "self_attention": itself_report(network, tokenizer, read),
+        "by_length": by_length(network, tokenizer, [*splits["random"], *splits["long"]]),
+        "order": order_report(network, tokenizer, splits["random"]),
     }
 
 
 def grade_splits(
-    network: Transformer, tokenizer: Tokenizer, splits: Mapping[Split, Sequence[Pair]], direction: Direction
+    network: Network, tokenizer: Tokenizer, splits: Mapping[Split, Sequence[Pair]], direction: Direction
 ) -> dict[str, Figures]:
     """The figures of each split in one direction; all splits are translated together, which is quicker."""
     texts = [pair.source(direction) for pairs in splits.values() for pair in pairs]
@@ -63,24 +65,16 @@ def grade_splits(
 # --- translation ----------------------------------------------------------------------------------------------------
 
 
-def translate_all(network: Transformer, tokenizer: Tokenizer, texts: Sequence[str], direction: Direction) -> list[str]:
+def translate_all(network: Network, tokenizer: Tokenizer, texts: Sequence[str], direction: Direction) -> list[str]:
     """Greedy translations, sentences of like length together."""
     sources = [tokenizer.source(text, direction) for text in texts]
     order = sorted(range(len(texts)), key=lambda index: len(sources[index]))
     translations = [""] * len(texts)
     for begun in range(0, len(order), AT_ONCE):
         rows = order[begun : begun + AT_ONCE]
-        for row, ids in zip(rows, decoded(network, tokenizer, [sources[row] for row in rows]), strict=True):
-            translations[row] = tokenizer.decode([each for each in ids if each != tokenizer.end_id])
+        for row, text in zip(rows, translated(network, tokenizer, [sources[row] for row in rows]), strict=True):
+            translations[row] = text
     return translations
-
-
-@torch.inference_mode()
-def decoded(network: Transformer, tokenizer: Tokenizer, sources: Sequence[tuple[Token, ...]]) -> list[list[int]]:
-    source = padded_ids(network, tokenizer, sources)
-    real = source != tokenizer.pad_id
-    memory = network.encode(source, real)
-    return greedy(network, memory, real, start=tokenizer.start_id, end=tokenizer.end_id)
 
 
 def grade(
@@ -160,9 +154,7 @@ def pronouns(text: str) -> Counter[str]:
 
 
 @torch.inference_mode()
-def validation(
-    network: Transformer, examples: Examples, tokenizer: Tokenizer, pairs: Sequence[Pair]
-) -> dict[str, float]:
+def validation(network: Network, examples: Examples, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> dict[str, float]:
     """What training logs now and then: loss (nats) and accuracy by token, exact match by sentence."""
     losses, hits, tokens = 0.0, 0, 0
     device, pad = network.embedding.weight.device, examples.specials.pad

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from core.corpus import Pair
 from core.hooks import listen
+from core.network import Network
 from core.tokens import Token, Tokenizer
 from core.training.align import AT_ONCE, DIRECTIONS, padded_ids
-from core.transformer import Transformer
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Tally:
         self.queries += len(own)
 
 
-def itself_report(network: Transformer, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> dict[str, Any]:
+def itself_report(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> dict[str, Any]:
     """Share of queries that look at themselves most, and mean weight on themselves, by path and head.
 
     Every pair is read in both directions, the reference as target, so each gives two sentences. `uniform` is the mean
@@ -64,7 +64,7 @@ def itself_report(network: Transformer, tokenizer: Tokenizer, pairs: Sequence[Pa
 
 
 def self_attention(
-    network: Transformer, tokenizer: Tokenizer, pairs: Sequence[Pair]
+    network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair]
 ) -> Iterator[tuple[str, Float[Array, "head query key"]]]:
     """The weights of each sentence in every self-attention, by path; padding is cut off."""
     for direction in DIRECTIONS:
@@ -80,7 +80,7 @@ def self_attention(
 
 @torch.inference_mode()
 def _read(
-    network: Transformer,
+    network: Network,
     tokenizer: Tokenizer,
     sources: Sequence[tuple[Token, ...]],
     targets: Sequence[tuple[Token, ...]],

@@ -17,15 +17,15 @@ import torch
 from torch import distributed, multiprocessing
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from core.checkpoint import save_weights
+from core.network import Network
 from core.training.data import Examples
-from core.training.worker import Place, Record, Settings, Worker, keep_memory, progress
-from core.transformer import Transformer
+from core.training.worker import LOG_EVERY, Place, Record, Settings, Worker, keep_memory, progress
 
 SAVE_SECONDS = 45.0
-LOG_EVERY = 25
 PATIENCE = timedelta(minutes=20)  # how long one process waits for another, which may be validating
 
-Validate = Callable[[Transformer], Mapping[str, float]]
+Validate = Callable[[Network], Mapping[str, float]]
 Watch = Callable[[Record], None]
 
 
@@ -33,7 +33,7 @@ Watch = Callable[[Record], None]
 class Outcome:
     """What `train` hands back; `finished` is false after a request to stop."""
 
-    network: Transformer
+    network: Network
     place: Place
     finished: bool
 
@@ -75,12 +75,14 @@ def work(worker: Worker, requests: list[int], log: Log | None, validate: Validat
     """Step until the run is over (true) or a process was asked to stop (false); the first process keeps the log."""
     settings, saved = worker.settings, time.monotonic()
     begun = saved - worker.place.seconds
-    stop = False
+    stop, kept = False, snapshot_steps(settings.steps, settings.recipe.snapshots)
     while not stop and progress(settings, worker.place.step, worker.place.seconds) < 1.0:
         record, stop = worker.step(time.monotonic() - begun, bool(requests))
         if log is None:
             continue
         log.advance(record)
+        if record["step"] in kept:
+            save_weights(worker.model, settings.folder / f"step-{record['step']}.safetensors")
         if validate and record["step"] % settings.validate_every == 0:
             log.write({"step": record["step"]} | validation(worker.model, validate))
         if stop or time.monotonic() - saved > SAVE_SECONDS:
@@ -91,7 +93,14 @@ def work(worker: Worker, requests: list[int], log: Log | None, validate: Validat
     return not stop
 
 
-def validation(model: Transformer, validate: Validate) -> Record:
+def snapshot_steps(steps: int, count: int) -> list[int]:
+    """So many steps, spread evenly over the logarithm of the run, the first and the last among them."""
+    if not count:
+        return []
+    return sorted({round(steps ** (each / (count - 1))) for each in range(count)})
+
+
+def validation(model: Network, validate: Validate) -> Record:
     model.eval()
     figures: Record = dict(validate(model))
     model.train()

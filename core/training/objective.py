@@ -12,7 +12,7 @@ ROWS = 256  # target tokens whose logits are in memory together: they stay in th
 
 
 class LinearCrossEntropy(torch.autograd.Function):
-    """Cross-entropy of softmax(states · embeddingᵀ), in nats, summed over the rows.
+    """Cross-entropy of softmax(states · embeddingᵀ), in nats, summed over the rows; and how many argmaxes are right.
 
     The gradient is made beside the loss, while the probabilities are at hand: ∂loss/∂logits = probabilities − one-hot.
     Matrix products run in bfloat16, the softmax in float32. Equal to `F.cross_entropy` of the whole logits up to that
@@ -25,17 +25,18 @@ class LinearCrossEntropy(torch.autograd.Function):
         states: Float[Tensor, "row content"],
         embedding: Float[Tensor, "vocab content"],
         expected: Int[Tensor, " row"],
-    ) -> Float[Tensor, ""]:
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         inputs, table = states.bfloat16(), embedding.bfloat16()
         transposed = table.T.contiguous()
         to_states = torch.empty_like(states, dtype=torch.float32)
         to_table = torch.zeros_like(embedding, dtype=torch.float32)
-        loss = torch.zeros((), device=states.device)
+        loss, hits = torch.zeros((), device=states.device), torch.zeros((), device=states.device)
         for begun in range(0, len(expected), ROWS):
             rows = slice(begun, begun + ROWS)
             logits = (inputs[rows] @ transposed).float()
             normaliser = logits.logsumexp(-1, keepdim=True)
             target = expected[rows, None]
+            hits += (logits.argmax(-1, keepdim=True) == target).sum()
             loss += (normaliser - logits.gather(-1, target)).sum()
             gradient = logits.sub_(normaliser).exp_()
             gradient.scatter_add_(-1, target, torch.full_like(normaliser, -1.0))
@@ -43,7 +44,8 @@ class LinearCrossEntropy(torch.autograd.Function):
             to_states[rows] = (small @ table).float()
             to_table += (small.T @ inputs[rows]).float()
         context.save_for_backward(to_states, to_table)
-        return loss
+        context.mark_non_differentiable(hits)
+        return loss, hits
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:

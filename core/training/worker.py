@@ -11,8 +11,11 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,23 +24,26 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
+from core.network import AnyConfig, Network, build
 from core.training.data import Batch, Examples, epoch_order
 from core.training.objective import LinearCrossEntropy
-from core.transformer import Config, Transformer
+from core.training.schedules import SCHEDULES
 from core.variants import Recipe
 
 CLIP = 1.0  # largest norm of all gradients together that an update sees
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # numbers of options in glibc's malloc.h
-SLOTS = 3  # numbers that travel with the gradients: loss, elapsed seconds, requests to stop
+SLOTS = 4  # numbers that travel with the gradients: loss, right tokens, elapsed seconds, requests to stop
+LOG_EVERY = 25
+DIGITS = 4  # of the norms that are logged
 
-Record = dict[str, int | float]
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides a run."""
 
-    config: Config
+    config: AnyConfig
     recipe: Recipe
     folder: Path
     data: str = ""
@@ -104,7 +110,7 @@ class Worker:
     def __post_init__(self) -> None:
         torch.manual_seed(self.settings.seed)
         self.device = torch.device(self.settings.device)
-        self.model = Transformer(self.settings.config).to(self.device).train()
+        self.model = build(self.settings.config).to(self.device).train()
         self.flat = FlatParameters(self.model)
         self.optimizer = torch.optim.AdamW(
             [self.flat.weights],
@@ -146,18 +152,19 @@ class Worker:
         mine = rows[self.rank :: settings.processes]
         torch.manual_seed(step_seed(settings.seed, self.place.step, self.rank))
         self.flat.buffer.zero_()
-        loss = torch.zeros(())
+        loss, hits = torch.zeros(()), torch.zeros(())
         if len(mine):
             batch = self.examples.gather(mine, self.starts).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16):
-                loss = loss_sum(self.model, batch, self.examples.specials.pad)
+                loss, hits = loss_sum(self.model, batch, self.examples.specials.pad)
             loss = loss / int(self.sizes[1][rows].sum())
             loss.backward()
-        own = [loss.item(), 0.0 if self.rank else seconds, float(stop)]
+        own = [loss.item(), hits.item(), 0.0 if self.rank else seconds, float(stop)]
         self.flat.slots.copy_(torch.tensor(own))
         if settings.processes > 1:
             distributed.all_reduce(self.flat.buffer)
-        total, seconds, stops = self.flat.slots.tolist()
+        total, right, seconds, stops = self.flat.slots.tolist()
+        norms = self.norms() if (self.place.step + 1) % LOG_EVERY == 0 else {}
         norm = clip(self.flat.gradients, CLIP)
         rate = learning_rate(settings, self.place.step, seconds)
         for group in self.optimizer.param_groups:
@@ -165,7 +172,23 @@ class Worker:
         self.optimizer.step()
         self.place = self.next_place(rows, seconds)
         record: Record = {"step": self.place.step, "loss": total, "learning_rate": rate, "gradient_norm": norm}
-        return record | {"tokens": self.place.tokens, "seconds": round(seconds, 3)}, stops > 0
+        record["accuracy"] = right / int(self.sizes[1][rows].sum())
+        return record | {"tokens": self.place.tokens, "seconds": round(seconds, 3)} | norms, stops > 0
+
+    def norms(self) -> Record:
+        """The norm of the gradient and of the weights of each layer, before the update."""
+        parts: dict[str, list[nn.Parameter]] = {}
+        for path, parameter in self.model.named_parameters():
+            stack, _, rest = path.partition(".")
+            number = rest.partition(".")[0]
+            parts.setdefault(f"{stack}.{number}" if number.isdigit() else stack, []).append(parameter)
+        gradients = {name: [each.grad for each in some if each.grad is not None] for name, some in parts.items()}
+        return {"gradient_norms": norms_of(gradients), "weight_norms": norms_of(parts)}
+
+    def buffers(self) -> dict[str, Tensor]:
+        """What the model keeps besides weights: the running statistics of batch norm."""
+        kept = self.model.state_dict(keep_vars=True)
+        return {name: tensor for name, tensor in kept.items() if not isinstance(tensor, nn.Parameter)}
 
     def save(self, file: Path) -> None:
         """Write weights, moments and place; a file with this name is always complete."""
@@ -176,6 +199,7 @@ class Worker:
             "square": moments["exp_avg_sq"],
             "updates": moments["step"],
         }
+        tensors |= {f"buffer.{name}": buffer for name, buffer in self.buffers().items()}
         numbers = json.dumps(asdict(self.place))
         partial = file.with_name(f".{file.name}")
         save_file(tensors, partial, {"place": numbers, "fingerprint": self.settings.fingerprint()})
@@ -189,6 +213,8 @@ class Worker:
                 raise ValueError(f"{file} was written by a run with other settings; resume with the same ones")
             self.place = Place(**json.loads(about["place"]))
             self.flat.weights.data.copy_(stored.get_tensor("weights"))
+            for name, buffer in self.buffers().items():
+                buffer.copy_(stored.get_tensor(f"buffer.{name}"))
             self.optimizer.state[self.flat.weights] = {
                 "step": stored.get_tensor("updates"),
                 "exp_avg": stored.get_tensor("mean"),
@@ -196,13 +222,22 @@ class Worker:
             }
 
 
-def loss_sum(model: Transformer, batch: Batch, pad: int) -> Tensor:
-    """Cross-entropy, in nats, summed over the tokens that are not padding."""
+def loss_sum(model: Network, batch: Batch, pad: int) -> tuple[Tensor, Tensor]:
+    """Cross-entropy, in nats, and right answers, each summed over the tokens that are not padding."""
     mask = batch.source != pad
     states = model.states(batch.decoder_input, model.encode(batch.source, mask), mask)
     asked = batch.expected != pad
-    loss: Tensor = LinearCrossEntropy.apply(states[asked], model.embedding.weight, batch.expected[asked])
-    return loss
+    summed: tuple[Tensor, Tensor]
+    summed = LinearCrossEntropy.apply(states[asked], model.embedding.weight, batch.expected[asked])
+    return summed
+
+
+def norms_of(tensors: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
+    """The Euclidean norm of all numbers of each group together, to a few digits."""
+    return {
+        name: float(f"{math.sqrt(sum(float(each.detach().square().sum()) for each in some)):.{DIGITS}g}")
+        for name, some in tensors.items()
+    }
 
 
 def keep_memory() -> None:
@@ -228,10 +263,9 @@ def progress(settings: Settings, step: int, seconds: float) -> float:
 
 
 def learning_rate(settings: Settings, step: int, seconds: float) -> float:
-    """Linear warm-up to the recipe's rate, under a straight line that reaches zero when the run is over."""
+    """The recipe's schedule at this step."""
     recipe = settings.recipe
-    warm = min(1.0, (step + 1) / max(1, recipe.warmup))
-    return recipe.learning_rate * min(warm, 1.0 - progress(settings, step, seconds))
+    return recipe.learning_rate * SCHEDULES[recipe.schedule](step + 1, recipe.warmup, progress(settings, step, seconds))
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -1,10 +1,10 @@
 """The controls that change the chosen head, and the layer it is in."""
 
-import math
 from collections.abc import Callable
 
 import streamlit as st
 
+from core.attention import DIVISORS
 from core.edits import Edit, HeadEdit, HeadOff, Pattern, Scale, SkipNorm, SkipResidual, Temperature, heads
 from core.transformer import Config
 from pages.parts.edit_words import factor_in_words, instead_names
@@ -111,7 +111,7 @@ def _layer(here: Visit, choice: Choice) -> None:
 
 def own_factor(config: Config) -> float:
     """1/√d_k, what the model multiplies q·k with."""
-    return 1 / math.sqrt(config.width // config.heads)
+    return 1 / DIVISORS[config.scale](config.width // config.heads)
 
 
 def _last(here: Visit, choice: Choice, *kinds: type[Edit]) -> Edit | None:

@@ -119,6 +119,7 @@ def _chips(_: Words, edits: tuple[Edit, ...], run: Run, config: Config) -> None:
 
 def _dropped(_: Words, error: EditError, run: Run, config: Config) -> str:
     reasons = {
+        "model": _("this model has no such part"),
         "layer": _("the model has no such layer"),
         "head": _("the model has no such head"),
         "token": _("the sentence has no such token"),

@@ -150,12 +150,7 @@ def _grid(here: Visit, shown: View, choice: Choice) -> None:
         chosen=(choice.layer, choice.head),
         off=touched(here, choice.kind, HeadOff, Pattern),
         edited=touched(here, choice.kind, HeadEdit),
-        words={
-            "label": _("All heads; arrow keys choose one"),
-            "layer": _("layer"),
-            "head": _("head"),
-            "edited": _("edited"),
-        },
+        language=here.language,
     )
     draw(data, key="grid", on_head=_take("grid", "head", layers, heads))
 

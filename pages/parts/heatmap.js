@@ -3,6 +3,7 @@
 // A header with `signed: m` means values from -m to m instead, with `most: m` from 0 to m; one with `titles` names the
 // maps of a grid. `marks: [open, masked]` are written into the cells of a mask, `splits` divide it, `edited` cells get a
 // frame, and with `toggles` a click, Enter or the space bar reports a cell as toggled, where arrow keys only choose it.
+// `words` are what to say, or the language whose words heatmap.py put before this file as WORDS.
 // Words that a visitor typed reach the screen through fillText and textContent only.
 
 const ABSENT = 255, STEPS = 254
@@ -22,7 +23,7 @@ function unpack(data) {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   const length = view.getUint32(0, true)
   const header = JSON.parse(new TextDecoder().decode(data.subarray(4, 4 + length)))
-  return { ...header, cells: data.subarray(4 + length) }
+  return { ...header, words: WORDS[header.words] ?? header.words, cells: data.subarray(4 + length) }
 }
 
 const MODES = { grid: grid, detail: detail, lines: lines, strips: strips }

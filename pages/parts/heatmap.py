@@ -1,10 +1,13 @@
 """The canvas that draws attention weights; what it draws is packed by core.charts.heatmap."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+from pages.parts.words import LANGUAGES, Words, words
 
 _STYLE = """
 .headroom-map { position: relative; width: 100%; }
@@ -19,11 +22,24 @@ _STYLE = """
 .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 """
 
+
+def grid_words(_: Words) -> dict[str, str]:
+    """What the grid of all heads says."""
+    return {
+        "label": _("All heads; arrow keys choose one"),
+        "layer": _("layer"),
+        "head": _("head"),
+        "edited": _("edited"),
+    }
+
+
+_WORDS = {language: grid_words(words(language)) for language in LANGUAGES}
+
 _canvas = st.components.v2.component(
     "headroom_heatmap",
     html='<div class="headroom-map"></div>',
     css=_STYLE,
-    js=(Path(__file__).parent / "heatmap.js").read_text(encoding="utf-8"),
+    js=f"const WORDS = {json.dumps(_WORDS)}\n" + (Path(__file__).parent / "heatmap.js").read_text(encoding="utf-8"),
 )
 
 

@@ -42,7 +42,7 @@ def _question(_: Words, here: Visit) -> str:
     config = here.model.network.config
     heads = config.heads * (config.encoder_layers + config.decoder_layers)
     return _(
-        "Two learners' notes ask whether a token's attention is not always highest on itself, because nothing is more "
+        "Two learners' notes ask whether a token's attention is always highest on itself, because nothing is more "
         "like it. This model has {heads} heads of self-attention. In how many of them does more than half of the "
         "tokens of this sentence look **most at themselves**?"
     ).format(heads=heads)

@@ -85,7 +85,7 @@ def _worked(here: Visit, found: Backward, cell: tuple[int, int, int], names: tup
     st.markdown(
         _(
             "dA says how the loss would answer if this weight alone grew. From it the row's weighted mean is taken, "
-            "since the other weights must give what this one gains. If the score rose by 1, the loss would {way}."
+            "since the other weights must give what this one gains. If the score rose a little, the loss would {way}."
         ).format(way=_("rise") if score > 0 else _("fall"))
     )
     with st.expander(_("The same through the output: ∂o/∂s and ∂o/∂q")):

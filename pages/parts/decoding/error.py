@@ -34,7 +34,7 @@ def wrong_token(here: Visit, what: Asked, teacher: Lane, right: tuple[int, ...])
     st.markdown(
         _(
             "In training the decoder only ever reads right texts; in use, one wrong choice is read in every later step "
-            "(**exposure bias**). Put a wrong token into gold: does the model find back?"
+            "(**exposure bias**). Put a wrong token into gold: does the model find its way back?"
         )
     )
     place, wrong = _slip(here, teacher, right)
@@ -84,7 +84,7 @@ def _slip(here: Visit, teacher: Lane, right: tuple[int, ...]) -> tuple[int, int]
     slip = keep("decoding_wrong", 0, whole(0, len(offered) - 1))
     kinds = {True: _("likely"), False: _("drawn at random")}
     middle.selectbox(
-        _("Replace it by"),
+        _("Replace it with"),
         range(len(offered)),
         format_func=lambda index: f"{labels[offered[index]]} ({kinds[index < LIKELY]})",
         key="decoding_wrong",

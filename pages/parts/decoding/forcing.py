@@ -95,7 +95,7 @@ def _together(here: Visit, teacher: Lane, alone: Lane, right: Sequence[int], pla
                 _("first difference at place"): "–" if place is None else str(place + 1),
                 _("log P of gold"): f"{sum(teacher.of(right)):.3f}",
                 _("log P of its own text"): f"{sum(alone.of(own)):.3f}",
-                _("gold tokens expected, told the truth"): f"{hits} / {len(right)}",
+                _("gold tokens expected under teacher forcing"): f"{hits} / {len(right)}",
                 _("tokens at gold's place, on its own"): f"{_agree(own, right)} / {len(right)}",
             }
         )

@@ -22,7 +22,7 @@ FACTORS = (1, 2, 4, 8, 16, 32, 64)
 def routes(here: Visit, found: Backward, kind: str, queries: list[str], keys: list[str]) -> None:
     """Residual, value, query or key: a prediction, then the shares for every token."""
     _ = here.words
-    st.subheader(_("By which way the gradient comes back"))
+    st.subheader(_("Which way the gradient comes back"))
     st.latex(r"dX = dX_{\text{out}} + \mathrm{norm}^\top\bigl(dQ\,W_Q^\top + dK\,W_K^\top + dV\,W_V^\top\bigr)")
     ways = _ways(_)
     guess = predict(

@@ -125,8 +125,9 @@ def _drift(
 
 
 @st.cache_data(max_entries=60, show_spinner=False)
-def _translations(asked: Asked, source: int) -> tuple[str, str]:
-    return experiments.padded_translations(models.model(asked[2]), models.run(*asked), source)
+def _translation(asked: Asked, source: int, target: int, beside: str, masked: bool) -> str:
+    among_pads = _padded(asked, source, target, beside, masked, True)
+    return experiments.padded_translation(models.model(asked[2]), models.run(*asked), among_pads, masked=masked)
 
 
 def stage_names(_: Words, paths: list[str]) -> list[str]:
@@ -182,11 +183,10 @@ def _found(
             "cross-attention (if all keys were alike it would be {even})."
         ).format(pads=pads, own=f"{own:.1%}", cross=f"{cross:.1%}", even=f"{pads / (real + pads):.1%}")
     )
-    hidden, shown = _translations(asked, filling[0])
     texts = {
         _("alone"): run.translation,
-        _("with pads, mask on"): hidden,
-        _("with pads, mask off"): shown,
+        _("with pads, mask on"): _translation(asked, *filling, True),
+        _("with pads, mask off"): _translation(asked, *filling, False),
     }
     for name, text in texts.items():
         st.html(f'<div style="font-size:.8rem;opacity:.7">{in_html(name)}</div>{large(text)}')

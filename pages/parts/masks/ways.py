@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import streamlit as st
+from torch import Tensor
 
 from core.charts import masks as charts
 from core.experiments import masks as experiments
@@ -118,7 +119,12 @@ def _first(here: Visit) -> int:
 def _leaks(text: str, direction: Direction, name: str, first: int) -> dict[str, experiments.Leak]:
     run = models.run(text, direction, name)
     after = _exchanged(text, direction, name, first)
-    return experiments.leaks(run, after, first)
+    return experiments.leaks(run, after, first, _masked_logits(text, direction, name))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _masked_logits(text: str, direction: Direction, name: str) -> Tensor:
+    return experiments.masked_logits(models.run(text, direction, name))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

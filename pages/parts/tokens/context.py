@@ -79,8 +79,8 @@ def _meanings(here: Visit) -> None:
         _,
         "row_guess",
         _(
-            "배 can be eaten, ridden, or ache. The pear in 배를 먹는다 and the ship in 배를 탄다: how alike are the "
-            "two rows that the embedding looks up for 배?"
+            "배 can be eaten or ridden, and it can ache. The pear in 배를 먹는다 and the ship in 배를 탄다: how alike "
+            "are the two rows that the embedding looks up for 배?"
         ),
         _row_guesses(_),
     )

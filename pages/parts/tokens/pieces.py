@@ -249,7 +249,7 @@ def _one_channel(here: Visit, part: EmbeddingRun, token: Token, at: int) -> None
     )
     st.caption(
         _(
-            "Looking a row up is the same as multiplying the table with a vector that is 1 at the id and 0 elsewhere "
+            "Looking a row up is the same as multiplying the table by a vector that is 1 at the id and 0 elsewhere "
             "(one-hot), only cheaper. Measured on this sentence; recomputed from the stored weights."
         )
     )
