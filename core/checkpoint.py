@@ -61,7 +61,7 @@ def save_weights(network: Network, path: Path) -> None:
 def save_metrics(name: str, metrics: Mapping[str, Any], *, assets: Path = ASSETS) -> None:
     """Put newly measured figures on the card of a model, of its first seed; raises CheckpointError."""
     path = assets / "models" / name / "card.json"
-    card = _read_card(path, name)
+    card = read_card(name, assets=assets)
     by_seed = card.get("metrics_by_seed", {}) | {str(card["seeds"][0]): metrics}
     text = json.dumps(card | {"metrics": metrics, "metrics_by_seed": by_seed}, ensure_ascii=False, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
@@ -70,12 +70,20 @@ def save_metrics(name: str, metrics: Mapping[str, Any], *, assets: Path = ASSETS
 def load(name: str = "translator", *, assets: Path = ASSETS) -> Model:
     """The model in assets/models/NAME, in single precision and ready to evaluate; raises CheckpointError."""
     directory = assets / "models" / name
-    card = _read_card(directory / "card.json", name)
+    card = read_card(name, assets=assets)
     network = _read_network(directory / "weights.safetensors", card, name)
     return Model(name=name, network=network, tokenizer=_read_tokenizer(assets / "tokenizer.json"), card=card)
 
 
-def _read_card(path: Path, name: str) -> dict[str, Any]:
+def kept_in(name: str, *, assets: Path = ASSETS) -> Path:
+    """The folder of a row's card and log: among the curves where no weights are kept."""
+    curve = assets / "curves" / name
+    return curve if curve.exists() else assets / "models" / name
+
+
+def read_card(name: str, *, assets: Path = ASSETS) -> dict[str, Any]:
+    """Where a model comes from and how good it is; raises CheckpointError."""
+    path = kept_in(name, assets=assets) / "card.json"
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

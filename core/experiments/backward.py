@@ -296,11 +296,13 @@ class Influence:
 def influence(network: Transformer, sentence: Sentence, gold: Sequence[int], most: int = 48) -> Influence:
     """‖∂ log p(token t) / ∂x_j‖ for every place t and every input j of the encoder and of the decoder.
 
-    Only the first `most` places are asked: each takes a pass back of its own.
+    Only the first `most` places are asked: each is a row of a batch, whose loss is that of its own place.
     """
-    wanted = list(gold)[:most]
-    read = torch.tensor([[sentence.start, *wanted[:-1]]])
-    mask = torch.ones_like(sentence.ids, dtype=torch.bool)
+    wanted = torch.tensor(list(gold)[:most])
+    rows, count = torch.arange(len(wanted)), len(wanted)
+    read = torch.tensor([[sentence.start, *gold[: count - 1]]]).expand(count, -1)
+    ids = sentence.ids.expand(count, -1)
+    mask = torch.ones_like(ids, dtype=torch.bool)
     inputs: dict[str, Tensor] = {}
 
     def leaf(path: str, value: Tensor) -> Tensor:
@@ -308,11 +310,7 @@ def influence(network: Transformer, sentence: Sentence, gold: Sequence[int], mos
         return inputs[path]
 
     with torch.enable_grad(), listen(leaf, paths={"source.input", "target.input"}):
-        states = network.states(read, network.encode(sentence.ids, mask), mask)[0]
-        table = network.embedding.weight.detach()
-        missing = -(states.detach() @ table.mT).softmax(-1)
-        missing[torch.arange(len(wanted)), torch.tensor(wanted)] += 1.0
-        arriving = torch.diag_embed((missing @ table).mT).permute(1, 2, 0)
-        both = [inputs["source.input"], inputs["target.input"]]
-        source, target = torch.autograd.grad(states, both, arriving, is_grads_batched=True)
-    return Influence(source[:, 0].norm(dim=-1), target[:, 0].norm(dim=-1))
+        states = network.states(read, network.encode(ids, mask), mask)[rows, rows]
+        loss = F.cross_entropy(F.linear(states, network.embedding.weight), wanted, reduction="sum")
+        source, target = torch.autograd.grad(loss, [inputs["source.input"], inputs["target.input"]])
+    return Influence(source.norm(dim=-1), target.norm(dim=-1))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.checkpoint import CheckpointError
+from core.checkpoint import CheckpointError, kept_in
 from core.tokens import ASSETS
 
 Record = Mapping[str, Any]
@@ -26,8 +26,8 @@ class Spread(NamedTuple):
 
 
 def read_log(name: str, *, assets: Path = ASSETS) -> list[Record]:
-    """The records of assets/models/NAME/log.jsonl; raises CheckpointError."""
-    path = assets / "models" / name / "log.jsonl"
+    """The records of a row's log; raises CheckpointError."""
+    path = kept_in(name, assets=assets) / "log.jsonl"
     try:
         return [_record(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:

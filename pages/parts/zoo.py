@@ -1,0 +1,121 @@
+"""The trained rows of the variants table: what they are called on the screen, and what their runs stored."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.checkpoint import CheckpointError, Model, read_card
+from core.measures.curves import Record, read_log
+from pages.parts import models
+from pages.parts.words import Words
+
+
+def names(_: Words) -> dict[str, str]:
+    """Every row that has a name on the screen; rows of the schedule grid are known by their settings instead."""
+    return {
+        "translator": _("Translator"),
+        "positions-sum": _("Sum"),
+        "positions-concat": _("Concat, wider"),
+        "positions-concat-equal": _("Concat, equal"),
+        "positions-learned": _("Learned, sum"),
+        "positions-learned-concat": _("Learned, concat"),
+        "positions-rotary": _("RoPE"),
+        "positions-alibi": _("ALiBi"),
+        "positions-none": _("No positions"),
+        "norm-post": _("Post-LN"),
+        "norm-rms": _("RMSNorm"),
+        "norm-batch": _("Batch norm"),
+        "norm-instance": _("Instance norm"),
+        "norm-group": _("Group norm"),
+        "norm-none": _("No norm"),
+        "residual-none": _("No residuals"),
+        "heads-1": _("1 head"),
+        "heads-2": _("2 heads"),
+        "heads-8": _("8 heads"),
+        "scale-none": _("Not scaled, d_k 16"),
+        "scale-none-wide": _("Not scaled, d_k 64"),
+        "feed-forward-gelu": _("GELU"),
+        "feed-forward-none": _("No feed-forward"),
+        "feed-forward-none-deep": _("No feed-forward, deeper"),
+        "mask-none": _("No look-ahead mask"),
+        "recurrent-tanh": _("RNN"),
+        "recurrent-gru": _("GRU"),
+        "recurrent-lstm": _("LSTM"),
+        "recurrent-bidirectional": _("BiGRU"),
+        "recurrent-attention": _("BiGRU with attention"),
+        "depth-6": _("6 + 6 layers"),
+        "depth-12": _("12 + 12 layers"),
+        "depth-6-bare": _("6 + 6 layers, no residuals"),
+        "depth-12-bare": _("12 + 12 layers, no residuals"),
+        "time-lapse": _("Time-lapse"),
+        "schedule-linear": _("Linear decay"),
+        "schedule-inverse-square-root": _("Inverse square root"),
+        "schedule-cosine": _("Cosine decay"),
+        "schedule-constant": _("Constant"),
+    }
+
+
+def groups(_: Words) -> dict[str, str]:
+    """The choices that the rows vary, in the order of the table."""
+    return {
+        "translator": _("Translator"),
+        "positions": _("Positions"),
+        "norms": _("Norms"),
+        "residuals": _("Residuals"),
+        "heads": _("Heads"),
+        "scale": _("Scale"),
+        "feed-forward": _("Feed-forward"),
+        "masks": _("Masks"),
+        "before attention": _("Before attention"),
+        "depth": _("Depth"),
+        "time-lapse": _("Time-lapse"),
+        "schedule": _("Schedule"),
+        "grid": _("Norm, depth, warm-up and rate"),
+    }
+
+
+def at_hand(_: Words, wanted: Iterable[str]) -> dict[str, Model]:
+    """The models of these rows that can be read; for each of the others, the command that trains it."""
+    return _readable(_, wanted, models.model)
+
+
+def cards(_: Words, wanted: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """The cards of these rows, as far as they can be read; for each of the others, the command that trains it."""
+    return _readable(_, wanted, lambda name: card(name, str(models.assets())))
+
+
+def logs(_: Words, wanted: Iterable[str]) -> dict[str, list[Record]]:
+    """The training logs of these rows, of all seeds, as far as they can be read; see `cards`."""
+    return _readable(_, wanted, lambda name: log(name, str(models.assets())))
+
+
+@st.cache_resource(max_entries=80, show_spinner=False)
+def card(name: str, assets: str) -> Mapping[str, Any]:
+    """A card as it is in `assets`; raises CheckpointError."""
+    return read_card(name, assets=models.assets())
+
+
+@st.cache_resource(max_entries=80, show_spinner=False)
+def log(name: str, assets: str) -> list[Record]:
+    """A log as it is in `assets`; raises CheckpointError."""
+    return read_log(name, assets=models.assets())
+
+
+def _readable(_: Words, wanted: Iterable[str], read: Any) -> dict[str, Any]:
+    found, wrong = {}, {}
+    for name in wanted:
+        try:
+            found[name] = read(name)
+        except CheckpointError as error:
+            wrong[name] = str(error)
+    if wrong:
+        _complain(_, wrong)
+    return found
+
+
+def _complain(_: Words, wrong: Mapping[str, str]) -> None:
+    said = ", ".join(names(_).get(name, name) for name in wrong)
+    st.warning(_("Not here: {names}.").format(names=said), icon=":material/error:")
+    with st.expander(_("What is missing, and the commands that restore it")):
+        st.text("\n".join(wrong.values()))
