@@ -11,7 +11,7 @@ page = register_pages(_)
 address.follow()
 st.set_page_config(page_title=f"{page.title} · Headroom", page_icon="🔎", layout="wide")
 try:
-    st.session_state["visit"] = frame(_, language)
+    st.session_state["visit"] = frame(_, language, page)
     tour.bar(_, page)
     page.run()
 finally:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
+from bench.measuring import processor
 from bench.table import Section, document
 
-PARTS = ("trace", "decoding", "payload", "screen", "edits", "start")
+PARTS = ("trace", "decoding", "payload", "screen", "edits", "start", "zoo")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 PACKAGES = ("torch", "numpy", "streamlit", "tokenizers")
 
@@ -22,7 +23,7 @@ PACKAGES = ("torch", "numpy", "streamlit", "tokenizers")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print each part as it is done; all of them together are also written down."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=PARTS, help="measure this alone and write nothing")
+    parser.add_argument("part", nargs="?", choices=PARTS, help="measure this alone; only zoo writes, assets/costs.json")
     part = parser.parse_args(arguments).part
     torch.set_num_threads(1)
     busy = os.getloadavg()[0]
@@ -52,16 +53,6 @@ def circumstances(busy: float) -> str:
         f"Measured on {today} with Python {platform.python_version()}, {packages}; one torch thread on "
         f"{processor()}, {os.cpu_count()} cores, {loads}."
     )
-
-
-def processor() -> str:
-    """The processor's model, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 if __name__ == "__main__":

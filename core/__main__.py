@@ -151,6 +151,8 @@ def add_corpus(commands: Any) -> None:
         "probes", help="write assets/probes.json, the held-out sentences that states are read on"
     )
     probes.set_defaults(run=run_probes)
+    unigram = actions.add_parser("unigram", help="write assets/unigram.json, the loss of who only knows frequencies")
+    unigram.set_defaults(run=run_unigram)
 
 
 def positive(text: str) -> int:
@@ -179,6 +181,8 @@ def run_train(options: argparse.Namespace) -> int:
 
     if options.zoo:
         return run_zoo(options)
+    if options.name is None:
+        raise Mistake("name a variant, or give --zoo")
     if options.name not in VARIANTS:
         raise Mistake(f"there is no variant {options.name!r}; known are {', '.join(VARIANTS)}")
     check_device(options.device)
@@ -323,6 +327,15 @@ def run_probes(options: argparse.Namespace) -> None:
     from core.measures.context import FILE
 
     print(f"{FILE}: {write_probes(FILE)} sentences")
+
+
+def run_unigram(options: argparse.Namespace) -> None:
+    from core.measures.unigram import FILE
+    from core.training.unigram import measure
+
+    found = measure()
+    found.write(ASSETS / FILE)
+    print(f"{ASSETS / FILE}: {found.loss:.3f} nats, on held-out pairs {found.held_out_loss:.3f}")
 
 
 if __name__ == "__main__":

@@ -89,12 +89,12 @@ def actions_of(edits: Sequence[Edit], reading: Reading) -> dict[str, list[Action
 
 
 def _on_attentions(edits: Sequence[Edit], reading: Reading) -> Iterator[tuple[str, Action]]:
-    network = transformer(reading.network)
     attentions: dict[str, EditedAttention] = {}
     for edit in edits:
         if isinstance(edit, HeadEdit):
-            for path, head in heads(edit.where).in_model(network.config):
-                edited = attentions.setdefault(path, EditedAttention(edit.kind, network.config, reading))
+            config = transformer(reading.network).config
+            for path, head in heads(edit.where).in_model(config):
+                edited = attentions.setdefault(path, EditedAttention(edit.kind, config, reading))
                 edited.note(edit, head)
     for path, edited in attentions.items():
         for point in ("scores", "mask", "weights", "head_outputs"):

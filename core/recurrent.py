@@ -174,7 +174,7 @@ class Context(nn.Module, ABC):
         super().__init__()
 
     @abstractmethod
-    def prepare(self, memory: Float[Tensor, "batch source memory"]) -> Tensor:
+    def prepare(self, memory: Float[Tensor, "batch *source memory"]) -> Tensor:
         """What is the same at every step."""
 
     @abstractmethod
@@ -198,7 +198,7 @@ class LastState(Context):
     def __init__(self, width: int, memory_width: int) -> None:
         super().__init__(width, memory_width)
 
-    def prepare(self, memory: Float[Tensor, "batch source memory"]) -> Float[Tensor, "batch memory"]:
+    def prepare(self, memory: Float[Tensor, "batch memory"]) -> Float[Tensor, "batch memory"]:
         return memory
 
     def forward(

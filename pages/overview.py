@@ -26,7 +26,7 @@ with left:
     st.caption(
         _(
             "Small pictures are the real tensors of this sentence: a row for each token, a column for each of the "
-            "first {channels} channels; orange is above zero, violet below, each picture on a scale of its own. Under "
+            "first {channels} channels; violet is above zero, red below, each picture on a scale of its own. Under "
             "“Linear + softmax” a column is the largest score of one stretch of the vocabulary. Attention maps: the "
             "stronger the colour, the more weight; empty cells are masked."
         ).format(channels=COLUMNS)

@@ -45,7 +45,9 @@ def test_evaluate_prints_every_figure(assets: Path, capsys: pytest.CaptureFixtur
     """One JSON object of the agreed form; without --json, lines for people with the same figures."""
     assert main(["evaluate", "positions-sum", "--sample", "2", "--assets", str(assets), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report.keys() == {"en-ko", "ko-en", "alignment", "self_attention"}
+    assert report.keys() == {"en-ko", "ko-en", "alignment", "self_attention", "by_length", "order"}
+    assert sum(row["count"] for row in report["by_length"]) == 8
+    assert all(0.0 <= share <= 1.0 for share in report["order"].values())
     for direction in ("en-ko", "ko-en"):
         assert report[direction].keys() == SPLITS
         assert all("exact_match" in figures for figures in report[direction].values())
@@ -131,6 +133,8 @@ def test_corpus_sample_shows_gold(capsys: pytest.CaptureFixture[str]) -> None:
         ["train", "nothing-like-it"],
         [*TRAIN, "--resume"],
         [*TRAIN, "--device", "teapot"],
+        ["train"],
+        ["train", "positions-sum", "--zoo"],
         ["train", "positions-sum", "--steps", "0"],
         ["evaluate", "positions-sum"],
         ["translate", "--model", "positions-sum"],

@@ -16,8 +16,8 @@ from core.attention import masked_softmax
 from core.charts import heatmap
 from core.charts import masks as charts
 from core.checkpoint import Model
-from core.editing import Reading, editing
 from core.decoding import greedy
+from core.editing import Reading, editing
 from core.edits import Cell
 from core.experiments import masks
 from core.hooks import listen
@@ -316,7 +316,11 @@ def test_the_rest_of_the_batch_changes_nothing(tiny_model: Model, text: str, oth
 @pytest.mark.parametrize("masked", [True, False])
 def test_a_translation_does_not_see_hidden_pads(tiny_model: Model, pads: int, masked: bool) -> None:
     """The others are what greedy decoding writes; a single pass only spares it where nothing changes."""
-    run, network, tokenizer = trace(tiny_model, "the cat .", direction="en-ko"), tiny_model.network, tiny_model.tokenizer
+    run, network, tokenizer = (
+        trace(tiny_model, "the cat .", direction="en-ko"),
+        tiny_model.network,
+        tiny_model.tokenizer,
+    )
     among = masks.padded(run, len(run.source_tokens) + pads, len(run.target_tokens) + pads, masked=masked)
     said = masks.padded_translation(tiny_model, run, among, masked=masked)
     if masked or not pads:

@@ -25,9 +25,24 @@ from core.variants import VARIANTS
 from pages.parts import models
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("pattern", "size", "sum", "order")
+PARTS = ("pattern", "size", "sum", "order", "table", "relative", "longer", "together")
 TWINS = ("positions-sum", "positions-concat", "positions-concat-equal", "positions-none")
+LEARNED = ("positions-learned", "positions-learned-concat")
+EVERY = (*TWINS[:3], *LEARNED, "positions-rotary", "positions-alibi", "positions-none")
+USES = dict.fromkeys(PARTS, EVERY) | {"pattern": (), "size": (), "sum": TWINS, "table": LEARNED}
+"""The twins without which a part can show nothing."""
 GUESSES = {"size_guess": "tenth", "twin_guess": "positions-sum", "order_guess": "none", "pairs_guess": "4"}
+GUESSES |= {
+    "table_guess": "partly",
+    "shift_guess": "much",
+    "longer_guess": "positions-sum",
+    "moved_guess": "positions-sum",
+}
+LENGTHS = [
+    {"from": 5 * row, "count": 40 - 8 * row, "exact_match": 0.5, "token_accuracy": 1 - row / 10} for row in range(5)
+]
+TRAINED = 7  # rows of the learned tables that differ from what the seed draws
+ORDERS = {"typed_exact_match": 0.6, "removed_exact_match": 0.3, "shuffled_exact_match": 0.1}
 STUDY = "나는 공부하러 독서실에 간다"
 SPLITS = ("random", "compositional", "long")
 BAD = ("<b>x</b>", "# $x$ *y* [a](b)", "a" * 60, "😀", "Zorblax", ".", "שלום 世界", "cat cat cat")
@@ -40,15 +55,20 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "assets" / "tokenizer.json", assets)
     tokenizer = load_tokenizer()
     seen = sorted({token.id for token in tokenizer.encode("The animal did not cross the street because it was too .")})
-    for number, name in enumerate(("translator", *TWINS)):
+    for number, name in enumerate(("translator", *TWINS, *EVERY[3:7])):
         torch.manual_seed(number)
         config = VARIANTS[name].config(tokenizer.size)
         if name == "translator":
             config = replace(config, width=32, content_width=32, feed_forward=64, encoder_layers=1, decoder_layers=1)
         network = brief(Transformer(config), tokenizer.end_id)
+        if name in LEARNED:
+            network.source.positions.table.weight.data[:TRAINED] += 1.0
         figures = {split: {"exact_match": 0.9 - number / 10} for split in SPLITS} | {"copy": {"exact_match": math.nan}}
         metrics = {"en-ko": figures, "ko-en": figures, "alignment": {}}
+        if name != "positions-concat":  # an older card
+            metrics |= {"by_length": LENGTHS, "order": ORDERS}
         card = dict.fromkeys(CARD_KEYS) | {"name": name, "config": config.to_json(), "metrics": metrics}
+        card |= {"seeds": [number]}
         folder = assets / "models" / name
         save(network, card | {"vocabulary_seen": seen, "metrics_by_seed": {"0": metrics, "1": metrics}}, folder)
         lines = [

@@ -280,9 +280,16 @@ def _tip(field: str, title: str, *, nominal: bool = False) -> Spec:
 
 def _colour(names: Sequence[str], *, columns: int = 2) -> Spec:
     scale = {"domain": list(names), "range": [INDIGO, ORANGE, "#12a594", GREY][: len(names)]}
-    legend: Spec | None = {"orient": "top", "columns": columns, "labelLimit": 440 // columns, "symbolOpacity": 1}
+    room = columns * (40 + max(map(_room, names)))
+    fitting = {"expr": f"width < {room} ? 1 : {columns}"}
+    legend: Spec | None = {"orient": "top", "columns": fitting, "labelLimit": 440 // columns, "symbolOpacity": 1}
     legend = legend if len(names) > 1 else None
     return {"field": "name", "type": "nominal", "title": None, "sort": None, "scale": scale, "legend": legend}
+
+
+def _room(name: str) -> int:
+    """About how many pixels a name takes in a legend."""
+    return sum(14 if letter >= "\u1100" else 7 for letter in name)
 
 
 def _level(value: float) -> Spec:

@@ -62,22 +62,26 @@ class Box:
 
 @dataclass
 class Picture:
-    """Boxes, arrows (lists of points), rings where a residual is added, and frames around repeated layers."""
+    """Boxes, arrows (lists of points), rings where a residual is added to the stream of a box, frames around layers."""
 
     width: float
     height: float
     boxes: list[Box] = field(default_factory=list)
     arrows: list[list[tuple[float, float]]] = field(default_factory=list)
     residuals: list[list[tuple[float, float]]] = field(default_factory=list)
-    rings: list[tuple[float, float]] = field(default_factory=list)
+    rings: list[tuple[float, float, str]] = field(default_factory=list)
     frames: list[tuple[float, float, float, float, str]] = field(default_factory=list)
 
 
 @dataclass
 class Column:
-    """A stack of boxes that grows upwards: `y` is its top, `start` where the arrow to the next box begins."""
+    """A stack of boxes that grows upwards: `y` is its top, `start` where the arrow to the next box begins.
+
+    `stream` is the box that holds what its rings add to.
+    """
 
     picture: Picture
+    stream: str
     x: float
     w: float
     y: float = 0.0
@@ -110,7 +114,7 @@ class Column:
         box = self.add(box_id, height, title, note, **rest)
         self._arrive()
         ring = self.y - RADIUS
-        self.picture.rings.append((self.middle, ring))
+        self.picture.rings.append((self.middle, ring, self.stream))
         self.picture.residuals.append(
             [(self.middle, around), (side, around), (side, ring), (self.middle - RADIUS, ring)]
         )
@@ -166,8 +170,10 @@ def draw(
     column = (width - 2 * margin - middle) / 2
     picture = Picture(width, 0.0)
     numbers = _numbers(strips)
-    left = Column(picture, margin, column, strips=numbers, strip=strip_height(sizes.source))
-    right = Column(picture, margin + column + middle, column, strips=numbers, strip=strip_height(sizes.target))
+    left = Column(picture, "encoder_stream", margin, column, strips=numbers, strip=strip_height(sizes.source))
+    right = Column(
+        picture, "decoder_stream", margin + column + middle, column, strips=numbers, strip=strip_height(sizes.target)
+    )
     memory = _encoder(left, sizes, tokens, words)
     cross = _decoder(right, sizes, tokens, words)
     bend = margin + column + middle * 0.38
@@ -211,7 +217,7 @@ def _encoder(column: Column, sizes: Sizes, tokens: Mapping[str, Sequence[str]], 
         maps=0,
     )
     _feed_forward(column, "encoder", sizes, words)
-    column.add("encoder_stream", 34.0, words["stream"], stream)
+    column.add(column.stream, 34.0, words["stream"], stream)
     _frame(column, bottom, sizes.encoder_layers, words)
     return column.add("memory", 40.0, words["memory"], stream, tone="norm")
 
@@ -227,7 +233,7 @@ def _decoder(column: Column, sizes: Sizes, tokens: Mapping[str, Sequence[str]], 
     cross = column.sublayer(norm, "cross", height, words["cross"], note, tone="attention", maps=2)
     _feed_forward(column, "decoder", sizes, words)
     stream = f"{sizes.target} × {sizes.width}"
-    column.add("decoder_stream", 34.0, words["stream"], stream)
+    column.add(column.stream, 34.0, words["stream"], stream)
     _frame(column, bottom, sizes.decoder_layers, words)
     column.add("states", 40.0, words["states"], stream, tone="norm")
     column.add("output", 42.0, words["output"], f"{sizes.target} × {sizes.vocabulary:,}")
@@ -283,6 +289,6 @@ def _moved(picture: Picture, down: float) -> Picture:
         boxes=[Box(**{**asdict(box), "y": box.y + down}) for box in picture.boxes],
         arrows=[shift(points) for points in picture.arrows],
         residuals=[shift(points) for points in picture.residuals],
-        rings=shift(picture.rings),
+        rings=[(x, y + down, stream) for x, y, stream in picture.rings],
         frames=[(x, y + down, w, h, name) for x, y, w, h, name in picture.frames],
     )

@@ -151,7 +151,7 @@ def flat_map(
         "type": "nominal",
         "title": None,
         "scale": {"domain": list(order), "range": _palette(order)},
-        "legend": _legend(4) | {"symbolOpacity": 1},
+        "legend": _legend(4) | {"columns": {"expr": "width < 420 ? 3 : 4"}},
     }
     tips = [_tip("name", words["word"]), _tip("group", words["group"])]
     dots = _layer({"type": "circle", "size": 22, "opacity": 0.55}, color=colour, tooltip=tips)
@@ -295,7 +295,7 @@ def by_stage(
         "type": "nominal",
         "sort": None,
         "title": stage,
-        "axis": {"labelAngle": -30, "labelLimit": 110, "grid": False},
+        "axis": {"labelAngle": -30, "labelLimit": 110, "labelOverlap": False, "grid": False},
     }
     tips = [_tip("name", " "), _tip("stage", stage), _tip("value", axis)]
     line = _layer({"type": "line", "strokeWidth": 2.5, "point": {"size": 55}}, strokeDash=dash)

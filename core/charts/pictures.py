@@ -1,6 +1,6 @@
 """A tensor as a picture of one pixel for each entry, small enough to lie inside the page that shows it.
 
-Orange is above zero, indigo below, and the nearer to zero the more transparent, so that it looks right on light and
+Violet is above zero, red below, as in every map, and the nearer to zero the more transparent, so that it looks right on light and
 on dark.
 """
 
@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 from jaxtyping import Float
 
-ABOVE, BELOW = (240, 140, 0), (99, 91, 232)
+ABOVE, BELOW = (99, 91, 232), (229, 72, 77)
 MIDDLE = 127
 PALETTE = bytes(channel for step in range(255) for channel in (ABOVE if step > MIDDLE else BELOW))
 ALPHA = bytes(round(255 * abs(step - MIDDLE) / MIDDLE) for step in range(255))

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, UInt8
 from core.charts.figures import GREY, INDIGO, ORANGE, Layers, Row, inline, unique
 from core.charts.heatmap import ABSENT, STEPS, pack
 
-TEAL = "#12a594"
-COLOURS = (INDIGO, ORANGE, TEAL, GREY)
+TEAL, RED, PINK, BLUE, BROWN = "#12a594", "#e5484d", "#d6409f", "#0090ff", "#ad7f58"
+COLOURS = (INDIGO, ORANGE, TEAL, GREY, RED, PINK, BLUE, BROWN)
 TALL = 330
 ROOMY = 32  # tokens up to which every label is written
 LOGARITHMIC = alt.Axis(format="~g", tickCount=5)
@@ -126,22 +126,30 @@ def similarity(
 
 
 def collisions(
-    nearest: Sequence[float], neighbour: Sequence[float], chosen: int, *, words: Mapping[str, str]
+    nearest: Sequence[float],
+    neighbour: Sequence[float],
+    sines: Sequence[float],
+    chosen: int,
+    *,
+    words: Mapping[str, str],
 ) -> Layers:
     """How far apart the two most alike positions are, by the number of pairs kept (from 1), on a logarithmic scale.
 
-    `neighbour` is the distance to the very next position. `words` needs: pairs, apart, nearest, neighbour.
+    `neighbour` is the distance to the very next position, `sines` what is left without the cosines, for the first
+    pairs. `words` needs: pairs, apart, nearest, neighbour, sines.
     """
-    names = [words["nearest"], words["neighbour"]]
+    names = [words["nearest"], words["neighbour"], words["sines"]]
     rows: list[Row] = [
         {"name": name, "pairs": pairs, "value": value}
-        for name, values in zip(names, (nearest, neighbour), strict=True)
+        for name, values in zip(names, (nearest, neighbour, sines), strict=True)
         for pairs, value in enumerate(values, 1)
     ]
     base = alt.Chart(inline(rows)).encode(
         x=alt.X("pairs:Q", title=words["pairs"], axis=alt.Axis(grid=False, tickMinStep=1)),
         y=alt.Y("value:Q", title=words["apart"], scale=alt.Scale(type="log"), axis=LOGARITHMIC),
-        color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=[INDIGO, GREY]), legend=legend(1)),
+        color=alt.Color(
+            "name:N", title=None, scale=alt.Scale(domain=names, range=[INDIGO, GREY, RED]), legend=legend(1)
+        ),
         tooltip=tips(name=" ", pairs=words["pairs"], value=words["apart"]),
     )
     here = base.mark_point(size=170, strokeWidth=3, color=ORANGE).encode(color=alt.value(ORANGE))
@@ -212,7 +220,7 @@ def readable(
             "way:N",
             title=None,
             scale=alt.Scale(domain=ways, range=[[1, 0], [7, 4], [2, 4]]),
-            legend=alt.Legend(orient="top", columns=1, labelLimit=190, symbolType="stroke", symbolSize=400),
+            legend=alt.Legend(orient="bottom", columns=1, labelLimit=250, symbolType="stroke", symbolSize=400),
         ),
         tooltip=tips(read=" ", way=" ", scale=words["scale"], value=words["accuracy"]),
     )

@@ -5,7 +5,6 @@ Everything is in float64 if the network is. The loss is −log p of the expected
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -14,11 +13,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.attention import MultiHeadAttention, masked_softmax, merge_heads
+from core.attention import DIVISORS, MultiHeadAttention, masked_softmax, merge_heads
 from core.edits import SUBLAYERS
 from core.experiments.decoding import Sentence
 from core.hooks import listen
-from core.norms import LayerNorm
+from core.norms import LayerNorm, Norm
+from core.positions import Rotations, rotate
 from core.transformer import Transformer
 
 PLACES = {"encoder": "encoder.attention", "decoder": "decoder.attention", "cross": "decoder.cross"}
@@ -53,9 +53,13 @@ def by_hand(
     value: Float[Tensor, "head key channel"],
     weights: Float[Tensor, "head query key"],
     head_outputs: Float[Tensor, "head query channel"],
+    scale: str = "root",
 ) -> Gradients:
-    """The chain rule written out, from ∂loss/∂O = `head_outputs` back to Q, K and V; dS is that of QKᵀ / √d_k."""
-    scale = 1 / math.sqrt(query.shape[-1])
+    """The chain rule written out, from ∂loss/∂O = `head_outputs` back to Q, K and V; dS is that of QKᵀ / √d_k.
+
+    `scale` names the row of DIVISORS that the model divides by.
+    """
+    by = 1 / DIVISORS[scale](query.shape[-1])
     d_value = weights.mT @ head_outputs
     d_weights = head_outputs @ value.mT
     d_scores = weights * (d_weights - (d_weights * weights).sum(-1, keepdim=True))
@@ -64,9 +68,21 @@ def by_hand(
         value=d_value,
         weights=d_weights,
         scores=d_scores,
-        query=scale * d_scores @ key,
-        key=scale * d_scores.mT @ query,
+        query=by * d_scores @ key,
+        key=by * d_scores.mT @ query,
     )
+
+
+def through_norm(
+    norm: Norm, x: Float[Tensor, "position width"], gradient: Float[Tensor, "position width"]
+) -> Float[Tensor, "position width"]:
+    """∂loss/∂x of any norm from ∂loss/∂ of its output: by hand for a layer norm, by autograd for the others."""
+    if isinstance(norm, LayerNorm):
+        return norm_by_hand(norm, x, gradient)
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_(True)
+        (back,) = torch.autograd.grad(norm(leaf[None])[0], leaf, gradient)
+    return back
 
 
 def norm_by_hand(
@@ -131,6 +147,7 @@ class Backward:
     looked_at: Routes
     apart: dict[str, float]
     rows: float
+    scale: str = "root"
 
 
 def backward(
@@ -143,12 +160,13 @@ def backward(
     attention, norm, after = paths_of(kind, layer)
     names = ("query", "key", "value", "scores", "mask", "weights", "head_outputs")
     inside = {name: f"{attention}.{name}" for name in names} | {"x": f"{norm}.input", "after": after}
-    loss, tensors, auto = _forth_and_back(network, sentence, gold, inside, place)
+    loss, tensors, auto = forth_and_back(network, sentence, gold, inside, place)
     query, key, value, weights = (tensors[name] for name in ("query", "key", "value", "weights"))
-    hand = by_hand(query, key, value, weights, auto["head_outputs"])
+    scale = network.config.scale
+    hand = by_hand(query, key, value, weights, auto["head_outputs"], scale)
     autograd = Gradients(**{part.name: auto[part.name] for part in fields(Gradients)})
     modules = network.get_submodule(attention), network.get_submodule(norm)
-    looking, looked_at = _routes(kind, *modules, tensors["x"], auto["after"], hand)
+    looking, looked_at = _routes(kind, *modules, tensors["x"], auto["after"], hand, network.config.residual)
     apart = {part.name: _apart(getattr(hand, part.name), auto[part.name]) for part in fields(Gradients)}
     return Backward(
         loss=loss,
@@ -164,10 +182,11 @@ def backward(
         looked_at=looked_at,
         apart=apart | {"x": _apart(looking.total, auto["x"])},
         rows=float(hand.scores.sum(-1).abs().max()),
+        scale=scale,
     )
 
 
-def _forth_and_back(
+def forth_and_back(
     network: Transformer, sentence: Sentence, gold: Sequence[int], inside: Mapping[str, str], place: int | None
 ) -> tuple[float, dict[str, Tensor], dict[str, Tensor]]:
     """The loss, the tensors at the paths `inside`, and the gradients there as autograd finds them."""
@@ -195,20 +214,34 @@ def _routes(
     x: Float[Tensor, "token width"],
     after: Float[Tensor, "token width"],
     hand: Gradients,
+    residual: str,
 ) -> tuple[Routes, Routes]:
-    if not isinstance(attention, MultiHeadAttention) or not isinstance(norm, LayerNorm):
+    if not isinstance(attention, MultiHeadAttention) or not isinstance(norm, Norm):
         raise TypeError("no attention behind a norm")
+    around = {"pre-norm": lambda: after, "post-norm": lambda: through_norm(norm, x, after).detach()}.get(residual)
+    beside = around() if around else None
     projections = {name: getattr(attention, f"{name}_projection") for name in ("query", "key", "value")}
     back = {
-        name: (merge_heads(getattr(hand, name)[None])[0] @ projection.weight).detach()
+        name: (merge_heads(_turned_back(attention, name, getattr(hand, name))[None])[0] @ projection.weight).detach()
         for name, projection in projections.items()
     }
     if kind == "cross":
-        looking = Routes(after, None, norm_by_hand(norm, x, back["query"]).detach(), None)
+        looking = Routes(beside, None, through_norm(norm, x, back["query"]).detach(), None)
         return looking, Routes(None, back["value"], None, back["key"])
-    through = {name: norm_by_hand(norm, x, part).detach() for name, part in back.items()}
-    both = Routes(after, through["value"], through["query"], through["key"])
+    through = {name: through_norm(norm, x, part).detach() for name, part in back.items()}
+    both = Routes(beside, through["value"], through["query"], through["key"])
     return both, both
+
+
+def _turned_back(
+    attention: MultiHeadAttention, name: str, gradient: Float[Tensor, "head token channel"]
+) -> Float[Tensor, "head token channel"]:
+    """The gradient before a query or key was turned by its position; a rotation is undone by the opposite angle."""
+    relative = attention.relative
+    if name == "value" or not isinstance(relative, Rotations):
+        return gradient
+    positions = torch.arange(gradient.shape[1], dtype=gradient.dtype)
+    return rotate(gradient, -positions[:, None] * relative.frequencies.to(gradient.dtype))
 
 
 def _apart(one: Tensor, other: Tensor) -> float:
@@ -247,11 +280,14 @@ def finite_difference(
 
 
 def query_jacobian(
-    weights: Float[Tensor, " key"], key: Float[Tensor, "key channel"], value: Float[Tensor, "key width"]
+    weights: Float[Tensor, " key"],
+    key: Float[Tensor, "key channel"],
+    value: Float[Tensor, "key width"],
+    scale: str = "root",
 ) -> Float[Tensor, "width channel"]:
     """T16: ∂o/∂q = Cov_p(v, k) / √d_k, the covariance of values and keys under one row of weights."""
     centred = key - weights @ key
-    return (weights[:, None] * (value - weights @ value)).mT @ centred / math.sqrt(key.shape[-1])
+    return (weights[:, None] * (value - weights @ value)).mT @ centred / DIVISORS[scale](key.shape[-1])
 
 
 def score_jacobian(weights: Float[Tensor, " key"], value: Float[Tensor, "key width"]) -> Float[Tensor, "key width"]:
@@ -276,7 +312,7 @@ def sharpened(found: Backward, head: int, factors: Sequence[int]) -> list[Sharpe
     for factor in factors:
         weights = masked_softmax(found.scores[head] * factor, allowed)[None]
         parts = (found.query[head][None], found.key[head][None], found.value[head][None])
-        back = by_hand(*parts, weights, arriving)
+        back = by_hand(*parts, weights, arriving, found.scale)
         lengths = float(back.scores.norm()), float(back.value.norm())
         rows.append(Sharpened(factor, *lengths, float(weights[0].amax(-1).mean())))
     return rows

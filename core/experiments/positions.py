@@ -6,6 +6,7 @@ unless a caller hands in something else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -59,6 +60,26 @@ def toeplitz_deviation(products: Float[Tensor, "position position"]) -> float:
     return max(float(products.diagonal(shift).std(correction=0)) for shift in range(1 - count, count))
 
 
+def toeplitz_share(products: Float[Tensor, "position position"]) -> float:
+    """The share of the variance of the products of two different positions that their distance explains.
+
+    1 − Var(what is left on each diagonal) / Var(all): 1 if similarity depends on the distance alone.
+    """
+    count = len(products)
+    places = torch.arange(count)
+    apart = (places - places[:, None]).abs()
+    values, distances = products[apart > 0].double(), apart[apart > 0]
+    sums = torch.zeros(count, dtype=torch.float64).index_add(0, distances, values)
+    means = sums / distances.bincount(minlength=count).clamp(min=1)
+    return 1 - float((values - means[distances]).square().mean() / values.var(correction=0))
+
+
+def by_distance(products: Float[Tensor, "position position"]) -> list[tuple[float, float, float]]:
+    """Lowest, mean and highest product of two positions at distance 0, 1, and so on."""
+    diagonals = [products.diagonal(distance) for distance in range(len(products))]
+    return [(float(each.min()), float(each.mean()), float(each.max())) for each in diagonals]
+
+
 def largest_rise(values: Sequence[float]) -> tuple[int, int]:
     """Where a sequence rises most: the places of a value and of the larger one after it; (0, 0) if it never rises."""
     lowest, best = 0, (0, 0)
@@ -90,6 +111,24 @@ def most_alike(width: int, base: float = BASE, count: int = 2_000) -> list[Alike
     found = apart.min(dim=0)
     rows = zip(found.indices.tolist(), found.values.tolist(), apart[0].tolist(), strict=True)
     return [Alike(index + 1, nearest, neighbours) for index, nearest, neighbours in rows]
+
+
+def sines_alone(width: int, base: float = BASE, pairs: int = 8, count: int = 2_000) -> list[float]:
+    """How far apart the two most alike positions below `count` are through the first sine, the first two, and so on.
+
+    Without cosines that is no function of the distance, so all positions are compared.
+    """
+    sines = (torch.arange(count)[:, None] * frequencies(width, base)).sin()[:, :pairs]
+    apart, nearest = torch.full((count, count), 0.0, dtype=torch.float64).fill_diagonal_(torch.inf), []
+    for wave in sines.T:
+        apart += (wave[:, None] - wave).square_()
+        nearest.append(math.sqrt(float(apart.min())))
+    return nearest
+
+
+def pair_apart(first: int, second: int, frequency: float = 1.0) -> float:
+    """How far apart one sine with its cosine puts two positions: 2 |sin(ω (p − q) / 2)|, at most 2."""
+    return 2 * abs(math.sin(frequency * (first - second) / 2))
 
 
 def nearest_pair(vectors: Float[Tensor, "position width"]) -> tuple[int, int, float]:
@@ -197,6 +236,18 @@ def word_order(units: Sequence[int], seed: int) -> list[int]:
         random.shuffle(shuffled)
     refill = iter(index for word in shuffled for index in word)
     return [next(refill) if unit >= 0 else index for index, unit in enumerate(units)]
+
+
+def word_moved(units: Sequence[int], unit: int, place: int) -> list[int]:
+    """The order of the tokens when a unit (word) stands before `place` of the other units, or last.
+
+    A unit of −1 stays where it is, as in `word_order`.
+    """
+    words = [each for each in dict.fromkeys(units) if each >= 0 and each != unit]
+    words.insert(place, unit)
+    moved = [index for word in words for index, each in enumerate(units) if each == word]
+    refill = iter(moved)
+    return [next(refill) if each >= 0 else index for index, each in enumerate(units)]
 
 
 def equivariance_errors(

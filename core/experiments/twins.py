@@ -112,6 +112,39 @@ def reorder(model: Model, run: Run, order: Sequence[int]) -> Reordered:
     return Reordered(tokenizer.decode([each for each in written if each != tokenizer.end_id]), moved.tolist())
 
 
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a twin makes of the source tokens in some order.
+
+    `reference` is the log-probability of a given translation (nats, all its tokens with the end), `weights` those of
+    the first self-attention.
+    """
+
+    translation: str
+    reference: float
+    weights: Float[Tensor, "head query key"]
+
+
+@torch.inference_mode()
+def read_in_order(model: Model, tokens: Sequence[Token], order: Sequence[int], reference: str) -> Reading:
+    """Let a model read source tokens in an order; raises core.positions.TooLong for more than it knows places for."""
+    network, tokenizer = model.network, model.tokenizer
+    ids = ids_of(tokens)[:, list(order)]
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    path = "encoder.0.self_attention.weights"
+    captured: dict[str, Tensor] = {}
+    with listen(captured.__setitem__, paths=frozenset([path])):
+        memory = network.encode(ids, mask)
+    written = greedy(network, memory, mask, start=tokenizer.start_id, end=tokenizer.end_id)[0]
+    target = ids_of(tokenizer.target(reference))
+    given = network.decode(target[:, :-1], memory, mask).log_softmax(-1)
+    return Reading(
+        translation=tokenizer.decode([each for each in written if each != tokenizer.end_id]),
+        reference=float(given.gather(-1, target[:, 1:, None]).sum()),
+        weights=captured[path][0],
+    )
+
+
 @torch.inference_mode()
 def reorder_target(model: Model, run: Run, order: Sequence[int]) -> list[float]:
     """How far each state moves in the decoder when it reads the same target tokens in another order."""

@@ -56,6 +56,15 @@ def spread(records: Iterable[Record], figure: str) -> list[Spread]:
     return [Spread(step, min(found), statistics.median(found), max(found)) for step, found in sorted(values.items())]
 
 
+def at_the_end(records: Iterable[Record], figure: str, count: int = 10) -> list[float]:
+    """The mean of the last values of a figure that each seed logged: single steps are noisy."""
+    values: dict[int, list[float]] = defaultdict(list)
+    for record in records:
+        if isinstance(record.get(figure), int | float):
+            values[int(record.get("seed", 0))].append(float(record[figure]))
+    return [statistics.fmean(found[-count:]) for _, found in sorted(values.items())]
+
+
 def exact_matches(card: Mapping[str, Any], direction: str) -> dict[str, list[float]]:
     """The share of each held-out split that was translated exactly, a number for each seed; gaps are left out."""
     found: dict[str, list[float]] = defaultdict(list)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from string import Template
 
+from core.attention import Relative
 from core.measures.walk import Place, sublayer
+from core.positions import POSITIONS, Rotations
+from core.transformer import Config
 
 PARTS = ("self_attention", "cross_attention", "feed_forward")
 RUN = """\
@@ -120,6 +123,21 @@ def snippet(step: str, place: Place, *, channels: int, model: str, head_masks: b
         "norm": paths.next_norm if step == "next_norm" else paths.norm,
     }
     return Template(_text(step, place)).substitute(names).strip()
+
+
+def holds(step: str, config: Config) -> bool:
+    """Whether the code of a step is what a model of this configuration computes there."""
+    plain = POSITIONS[config.positions].relative is Relative
+    before = config.residual == "pre-norm"
+    needs = {
+        "vector": before and config.width == config.content_width,
+        "norm": before and config.norm == "layer",
+        "next_norm": before and config.norm == "layer" and config.activation != "none",
+        "residual": before,
+        "projections": POSITIONS[config.positions].relative is not Rotations,
+        "scale": config.scale == "root" and plain,
+    }
+    return needs.get(step, True)
 
 
 def _text(step: str, place: Place) -> str:

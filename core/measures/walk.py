@@ -6,20 +6,22 @@ wrote at the same step is rounding, unless someone edited a tensor on the way.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray as Array
 
-from core.attention import MultiHeadAttention
-from core.measures.decomposition import numbers
-from core.norms import LayerNorm
+from core.attention import DIVISORS, MultiHeadAttention
+from core.measures.decomposition import numbers, streams
+from core.norms import Norm
+from core.positions import Rotations, rotate
 from core.run import Run
+from core.transformer import Config
 
 Kind = Literal["encoder", "decoder", "cross"]
 Vector = Float[Array, " width"]
@@ -56,7 +58,8 @@ class Place:
 class Sublayer:
     """The paths around one attention.
 
-    Keys and values are made from `memory`; `earlier` are the sub-layers that had added to the stream before.
+    Keys and values are made from `memory`; `earlier` are the sub-layers that came before, in order, each with the norm
+    that stands before it.
     """
 
     attention: str
@@ -65,16 +68,25 @@ class Sublayer:
     next_norm: str
     memory: str
     side: Literal["source", "target"]
-    earlier: tuple[str, ...]
+    earlier: tuple[tuple[str, str], ...]
+
+
+_IN_DECODER = ("self_attention", "cross_attention", "feed_forward")
 
 
 def sublayer(kind: Kind, layer: int) -> Sublayer:
     """Where the attention of one kind and layer has its tensors."""
     stack = "encoder" if kind == "encoder" else "decoder"
     name = "cross_attention" if kind == "cross" else "self_attention"
-    parts = "self_attention feed_forward" if kind == "encoder" else "self_attention cross_attention feed_forward"
+    short = {"self_attention": "attention"} if kind == "encoder" else {}
+    parts = ("self_attention", "feed_forward") if kind == "encoder" else _IN_DECODER
     norm = "norm_before_attention" if kind == "encoder" else f"norm_before_{name}"
-    place, below = f"{stack}.{layer}", [f"{stack}.{each}.{part}" for each in range(layer) for part in parts.split()]
+    place = f"{stack}.{layer}"
+    below = [
+        (f"{stack}.{each}.{part}", f"{stack}.{each}.norm_before_{short.get(part, part)}")
+        for each in range(layer)
+        for part in parts
+    ]
     own = f"{place}.{norm}.output"
     return Sublayer(
         attention=f"{place}.{name}",
@@ -83,17 +95,22 @@ def sublayer(kind: Kind, layer: int) -> Sublayer:
         next_norm=f"{place}.norm_before_{'cross_attention' if kind == 'decoder' else 'feed_forward'}",
         memory="encoder.final_norm.output" if kind == "cross" else own,
         side="source" if kind == "encoder" else "target",
-        earlier=(*below, f"{place}.self_attention") if kind == "cross" else tuple(below),
+        earlier=(*below, (f"{place}.self_attention", f"{place}.norm_before_self_attention"))
+        if kind == "cross"
+        else tuple(below),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Normed:
-    """A layer norm at one token: output = gain · normalized + bias."""
+    """A norm at one token: output = gain · normalized + bias.
+
+    Mean and variance are one number where the channels of a token share them, else one for each channel.
+    """
 
     input: Vector
-    mean: float
-    variance: float
+    mean: Float[Array, " #width"]
+    variance: Float[Array, " #width"]
     epsilon: float
     normalized: Vector
     gain: Vector
@@ -107,16 +124,24 @@ class Normed:
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """One head's share of a linear map at one token: weight · input + bias."""
+    """One head's share of a linear map at one token: weight · input + bias, then turned by `angles` (RoPE), if any."""
 
     input: Vector
     weight: Float[Array, "channel width"]
     bias: Float[Array, " channel"]
+    angles: Float[Array, " pair"] | None = None
+
+    @property
+    def mapped(self) -> Float[Array, " channel"]:
+        """weight · input + bias."""
+        return np.asarray(self.weight @ self.input + self.bias)
 
     @property
     def output(self) -> Float[Array, " channel"]:
         """The query, key or value."""
-        return np.asarray(self.weight @ self.input + self.bias)
+        if self.angles is None:
+            return self.mapped
+        return rotate(torch.from_numpy(self.mapped[None]), torch.from_numpy(self.angles[None]))[0].numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,12 +170,31 @@ class Walk:
 
     # --- before the head --------------------------------------------------------------------------------------------
 
+    @property
+    def config(self) -> Config:
+        """The rows that the model is built from."""
+        return self.run.transformer.config
+
     @cached_property
     def addends(self) -> dict[str, Vector]:
-        """What the query token's vector is the sum of, by path: word, position, and what earlier sub-layers wrote."""
-        names = [f"{self.paths.side}.embedding", f"{self.paths.side}.position"]
-        names += [f"{each}.output" for each in self.paths.earlier]
-        return {name: self._captured(name, self.place.query) for name in names}
+        """What the query token's vector is the sum of, by path: word, position, and what earlier sub-layers wrote.
+
+        With the norm after the sum, it is what the last sub-layer read and what it wrote; without residuals, what the
+        last sub-layer wrote.
+        """
+        earlier = [f"{part}.output" for part, _norm in self.paths.earlier]
+        last = [f"{norm}.output" for _part, norm in self.paths.earlier[-1:]]
+        written = {"pre-norm": earlier, "post-norm": [*last, *earlier[-1:]], "none": earlier[-1:]}[self.config.residual]
+        begun = {} if earlier and self.config.residual != "pre-norm" else self._begun()
+        return begun | {name: self._captured(name, self.place.query) for name in written}
+
+    def _begun(self) -> dict[str, Vector]:
+        """Word and position as they enter layer 0, each in the channels that it has there."""
+        side, network = self.paths.side, self.run.transformer
+        source = side == "source"
+        parts = streams(*(network.source, self.run.source) if source else (network.target, self.run.target))
+        names = (f"{side}.embedding", f"{side}.position")
+        return {name: part[self.place.query] for name, part in zip(names, parts, strict=True)}
 
     @property
     def vector(self) -> Vector:
@@ -168,7 +212,8 @@ class Walk:
         own = self._captured(f"{self.paths.norm}.output", self.place.query)
         read = self._captured(self.paths.memory, self.place.key)
         inputs = {"query": own, "key": read, "value": read}
-        return {name: self._projection(name, vector) for name, vector in inputs.items()}
+        places = {"query": self.place.query, "key": self.place.key}
+        return {name: self._projection(name, vector, places.get(name)) for name, vector in inputs.items()}
 
     # --- inside the head --------------------------------------------------------------------------------------------
 
@@ -198,14 +243,20 @@ class Walk:
         return np.asarray(self.keys @ self.query)
 
     @property
-    def root(self) -> float:
-        """√d_k."""
-        return math.sqrt(len(self.query))
+    def divisor(self) -> float:
+        """√d_k, or 1 in a model that does not divide."""
+        return DIVISORS[self.config.scale](len(self.query))
+
+    @cached_property
+    def biases(self) -> Float[Array, " key"]:
+        """What distance takes from every score (ALiBi); zeros in other models."""
+        path = f"{self.paths.attention}.relative.bias"
+        return self._captured(path, *self._row) if path in self.run.paths else np.zeros(len(self.keys))
 
     @property
     def scores(self) -> Float[Array, " key"]:
-        """q · k / √d_k for every key."""
-        return self.raw_scores / self.root
+        """q · k / √d_k for every key, with the bias of its distance."""
+        return np.asarray(self.raw_scores / self.divisor + self.biases)
 
     @cached_property
     def open(self) -> Bool[Array, " key"]:
@@ -262,10 +313,16 @@ class Walk:
 
     @property
     def residual(self) -> Vector:
-        """The stream as it came in, and what the attention adds to it."""
+        """What the attention adds to, and what it adds."""
+        change = self._captured(f"{self.paths.attention}.output", self.place.query)
+        return np.asarray(self.base + change)
+
+    @property
+    def base(self) -> Vector:
+        """What the attention's output is added to: the stream, the same normed (post-LN), or nothing."""
         paths, query = self.paths, self.place.query
-        change = self._captured(f"{paths.attention}.output", query)
-        return np.asarray(self._captured(f"{paths.norm}.input", query) + change)
+        own = {"pre-norm": f"{paths.norm}.input", "post-norm": f"{paths.norm}.output"}.get(self.config.residual)
+        return self._captured(own, query) if own else np.zeros(self.config.width)
 
     @cached_property
     def next_norm(self) -> Normed:
@@ -306,7 +363,9 @@ class Walk:
                 (each.output, own(name, head, query if name == "query" else key))
                 for name, each in self.projections.items()
             ],
-            "scores": lambda: [(np.asarray(self.products.sum() / self.root), own("scores", head, query, key))],
+            "scores": lambda: [
+                (np.asarray(self.products.sum() / self.divisor + self.biases[key]), own("scores", head, query, key))
+            ],
             "scale": lambda: [(self.scores, own("scores", head, query))],
             "mask": lambda: [(np.where(self.open, own("weights", head, query), 0.0), own("weights", head, query))],
             "softmax": lambda: [(self.softmax.weights, own("weights", head, query))],
@@ -333,16 +392,21 @@ class Walk:
 
     def _normed(self, path: str) -> Normed:
         layer = self.run.network.get_submodule(path)
-        assert isinstance(layer, LayerNorm)
-        own = self._captured(f"{path}.input", self.place.query)
-        mean, variance = float(own.mean()), float(own.var())
-        normalized = (own - mean) / math.sqrt(variance + layer.epsilon)
+        assert isinstance(layer, Norm)
+        entered = self.run.tensor(f"{path}.input").double()
+        own, tokens = numbers(entered[self.place.query]), len(entered)
+        mean, variance = (
+            numbers(each.expand(1, tokens, -1)[0, self.place.query]) for each in layer.statistics(entered[None])
+        )
+        normalized = np.asarray((own - mean) / np.sqrt(variance + layer.epsilon))
         return Normed(own, mean, variance, layer.epsilon, normalized, numbers(layer.gain), numbers(layer.bias))
 
-    def _projection(self, name: str, vector: Vector) -> Projection:
-        layer = getattr(self._attention, f"{name}_projection")
+    def _projection(self, name: str, vector: Vector, position: int | None) -> Projection:
+        layer, relative = getattr(self._attention, f"{name}_projection"), self._attention.relative
         rows = slice(self.place.head * len(self.query), (self.place.head + 1) * len(self.query))
-        return Projection(vector, numbers(layer.weight[rows]), numbers(layer.bias[rows]))
+        turned = isinstance(relative, Rotations) and position is not None
+        angles = numbers(relative.get_buffer("frequencies")) * position if turned else None
+        return Projection(vector, numbers(layer.weight[rows]), numbers(layer.bias[rows]), angles)
 
 
 def length(vector: Float[Array, "*shape"]) -> float:

@@ -22,7 +22,7 @@ REMOVED = ("source.position", "relative.angles", "relative.bias")
 Tokens = tuple[Token, ...]
 
 
-def by_length(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> list[dict[str, float]]:
+def by_length(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> list[dict[str, float | int]]:
     """Exact match when writing freely, and accuracy by token when reading the reference, by source tokens.
 
     `from` is the least number of source tokens of a row, `count` how many sentences it rests on; both directions

@@ -24,7 +24,7 @@ from core.training.worker import Settings
 from core.variants import VARIANTS, Recipe, Variant
 
 VALIDATION_PAIRS, MATCHED_PAIRS = 100, 50  # the second are translated too, in both directions
-VALIDATIONS = 40  # in a run that takes all its steps
+VALIDATIONS = 20  # in a run that takes all its steps
 OFTEN = 10  # occurrences from which a piece counts as seen in training
 SNAPSHOT_PAIRS = 60  # on which each snapshot of a run is graded
 

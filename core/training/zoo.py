@@ -57,15 +57,16 @@ def train_zoo(
     next(iter(orders.values())).examples()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=alone) as pool, progress_bar(jobs(seeds), left) as bar:
-        running = {pool.submit(train_one, orders[job.name], job.seed): job for job in left}
+        running: dict[Future[bool], Job] = {}
         try:
-            while running:
+            while left or running:
+                while left and len(running) < processes:
+                    job = left.pop(0)
+                    running[pool.submit(train_one, orders[job.name], job.seed)] = job
                 time.sleep(POLL_SECONDS)
                 bar.update(max(0, taken(jobs(seeds), orders) - bar.n))
                 collect(running, orders)
         except KeyboardInterrupt:
-            for future in running:
-                future.cancel()
             return False
     return True
 

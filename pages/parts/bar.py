@@ -2,20 +2,22 @@
 
 import html
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from core.checkpoint import Model
 from core.run import Run
-from core.tokens import Direction, Token, Tokenizer, detect_direction
-from pages.parts import models
+from core.tokens import Direction, Token, detect_direction
+from core.variants import VARIANTS
+from pages.parts import models, picker, zoo
 from pages.parts.address import keep, one_of
 from pages.parts.escape import in_html, in_markdown
 from pages.parts.words import LANGUAGES, Words
 
 LONGEST = 200
 MOST_PIECES = 96
+SPECIALS = 2  # what stands around the pieces of a sentence
 SAMPLES = (
     "I am a cat",
     "cat I a am",
@@ -40,20 +42,25 @@ class Sentence:
     direction: Direction
 
 
-def sentence_bar(_: Words, model: Model) -> Run:
-    """Draw the bar and return the run of its sentence, or of the last one that could be read."""
+def sentence_bar(_: Words) -> tuple[Model, Run]:
+    """Draw the bar; the model chosen, and its run of the sentence or of the last one that it could read.
+
+    Raises core.checkpoint.CheckpointError where not even the translator can be read.
+    """
     with st.container(border=True, key="sentence_bar"):
-        to = _controls(_)
+        to, model = _controls(_)
+        picker.note(_)
         left, right = st.columns(2, gap="medium")
         with left:
-            sentence = _field(_, model.tokenizer, to)
+            sentence = _field(_, model, to)
         run = models.run(sentence.text, sentence.direction, model.name)
         with left:
-            _pieces(_, run)
+            _pieces(_, model, run)
         with right:
-            _translation(_, run)
+            _translation(_, model, run)
         _samples(_)
-    return run
+        picker.introduce(_, model)
+    return model, run
 
 
 def clean(text: str) -> str:
@@ -64,40 +71,58 @@ def clean(text: str) -> str:
     return " ".join("".join(visible).split())
 
 
-def read_sentence(_: Words, typed: str, tokenizer: Tokenizer) -> tuple[str, str]:
+def read_sentence(_: Words, typed: str, model: Model) -> tuple[str, str]:
     """The readable text in `typed` ("" if there is none) and what to tell its author ("" if all is well)."""
     text = clean(typed)
     if not text:
-        return "", _("There is nothing to translate here. Type a sentence; the last one is still shown.")
-    pieces = len(tokenizer.encode(text))
+        return "", _("There is nothing to translate here. Type a sentence.")
+    pieces, reach = len(model.tokenizer.encode(text)), model.network.config.reach
     if pieces > MOST_PIECES:
-        many = _("This breaks into {pieces} pieces; {most} is the most shown here. The last sentence is still shown.")
+        many = _("This breaks into {pieces} pieces; {most} is the most shown here.")
         return "", many.format(pieces=pieces, most=MOST_PIECES)
+    if reach and pieces + SPECIALS > reach:
+        return "", _too_long(_, model, pieces + SPECIALS)
     if len(typed) >= LONGEST:
         return text, _("A sentence may have {longest} characters; anything beyond is cut off.").format(longest=LONGEST)
     return text, ""
 
 
-def _field(_: Words, tokenizer: Tokenizer, to: Direction | None) -> Sentence:
+def _too_long(_: Words, model: Model, needed: int) -> str:
+    """Which models have a position for each of so many tokens, where one has not."""
+    names, group = zoo.names(_), VARIANTS[model.name].group
+    others = [
+        names[name]
+        for name in zoo.on_the_shelf()
+        if VARIANTS[name].group in (group, models.TRANSLATOR) and VARIANTS[name].config(0).reach is None
+    ]
+    return _(
+        "“{twin}” knows {most} positions and no more; this sentence or its translation needs {needed}. "
+        "These can take it: {others}."
+    ).format(twin=names[model.name], most=model.network.config.reach, needed=needed, others=", ".join(others) or "–")
+
+
+def _field(_: Words, model: Model, to: Direction | None) -> Sentence:
     typed = keep("text", FIRST, lambda text: text[:LONGEST])
-    st.text_input(
+    st.text_input(  # without max_chars, at which the browser would drop a longer text and say nothing
         _("Sentence, English or Korean"),
-        max_chars=LONGEST,
         key="text",
         persist_state="session",
         placeholder=_("Type a sentence and press Enter"),
     )
     st.html(_INSTRUCTION.format(text=_("Press Enter to apply")))
-    text, complaint = read_sentence(_, typed, tokenizer)
+    text, complaint = read_sentence(_, typed, model)
+    if complaint and not text:
+        complaint += " " + _("The last sentence that fits is still shown.")
     if complaint:
         st.warning(complaint, icon=":material/edit_note:")
-    text = text or st.session_state.get("good", FIRST)
+    last = st.session_state.get("good", FIRST)
+    text = text or read_sentence(_, last, model)[0] or FIRST
     st.session_state["good"] = text
     return Sentence(text, to or detect_direction(text))
 
 
-def _controls(_: Words) -> Direction | None:
-    """The choice of direction, None to detect it, and the language of the interface."""
+def _controls(_: Words) -> tuple[Direction | None, Model]:
+    """The choices of direction, None to detect it, of the model, and of the language of the interface."""
     to = keep("to", "auto", one_of(DIRECTIONS))
     with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
         names = {"auto": _("Detect"), "ko": "EN → KO", "en": "KO → EN"}
@@ -110,6 +135,7 @@ def _controls(_: Words) -> Direction | None:
             persist_state="session",
             label_visibility="collapsed",
         )
+        model = picker.choose(_)
         st.segmented_control(
             _("Language"),
             list(LANGUAGES),
@@ -119,7 +145,7 @@ def _controls(_: Words) -> Direction | None:
             persist_state="session",
             label_visibility="collapsed",
         )
-    return DIRECTIONS[to]
+    return DIRECTIONS[to], model
 
 
 def _samples(_: Words) -> None:
@@ -140,21 +166,41 @@ def _take_sample() -> None:
     st.session_state["text"] = st.session_state["sample"] or st.session_state["text"]
 
 
-def _translation(_: Words, run: Run) -> None:
+def _translation(_: Words, model: Model, run: Run) -> None:
     name = _("Translation into Korean") if run.direction == "en-ko" else _("Translation into English")
-    text = marked(_, run.translation, run.predicted_tokens)
+    text = marked(_, run.translation, flagged(run.predicted_tokens, seen(model)))
     st.html(
         f'<div style="font-size:.875rem;margin-bottom:.5rem">{in_html(name)}</div>'
         f'<div style="font-size:1.3rem;line-height:1.4;overflow-wrap:anywhere">{text or "–"}</div>'
     )
 
 
-def _pieces(_: Words, run: Run) -> None:
-    """The sentence as the model reads it."""
-    shown = [token for token in run.source_tokens if not token.special]
+def _pieces(_: Words, model: Model, run: Run) -> None:
+    """The sentence as the model reads it, and what its marks mean."""
+    shown = [token for token in flagged(run.source_tokens, seen(model)) if not token.special]
     st.html(f'<div style="line-height:1.9">{" ".join(_chip(_, token) for token in shown)}</div>')
-    if any(token.unseen for token in (*run.source_tokens, *run.predicted_tokens)):
+    tokens = (*run.source_tokens, *run.predicted_tokens)
+    if any(token.unseen for token in tokens):
         st.caption(_("Underlined: pieces that training never saw as part of a word. The model can only copy them."))
+    elif any(token.unseen for token in flagged(tokens, seen(model))):
+        st.caption(
+            _("Underlined: pieces outside the vocabulary that this model was trained on. It can only guess there.")
+        )
+    marks = {"↓": _("↓: the sentence begins with a small letter."), "␣": _("␣: a space.")}
+    if told := [said for mark, said in marks.items() if any(token.piece == mark for token in shown)]:
+        st.caption(" ".join(told))
+
+
+def seen(model: Model) -> frozenset[int]:
+    """The pieces in the training of a model, as its card lists them; none where it saw all that the tokenizer has."""
+    return frozenset(model.card.get("vocabulary_seen", ()))
+
+
+def flagged(tokens: tuple[Token, ...], known: frozenset[int]) -> tuple[Token, ...]:
+    """The tokens, as unseen too where they are not among the pieces that a model saw; nothing known is no list."""
+    if not known:
+        return tokens
+    return tuple(replace(each, unseen=not each.special and (each.unseen or each.id not in known)) for each in tokens)
 
 
 def marked(_: Words, text: str, tokens: tuple[Token, ...]) -> str:

@@ -2,7 +2,7 @@
 // Data: 4 bytes length (little endian), a JSON header, then the bytes of three attentions (255 is "masked") and those of
 // the small tensors: 127 is zero, 0 and 254 the largest magnitude below and above it.
 
-const ABSENT = 255, STEPS = 254, MIDDLE = 127, ABOVE = [240, 140, 0], BELOW = [99, 91, 232], SPACE = "http://www.w3.org/2000/svg"
+const ABSENT = 255, STEPS = 254, MIDDLE = 127, ABOVE = [99, 91, 232], BELOW = [229, 72, 77], SPACE = "http://www.w3.org/2000/svg"
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".headroom-diagram")
@@ -54,9 +54,12 @@ function paint(header, picture, cells, theme, open) {
   }
   for (const points of picture.residuals) path(svg, points, { stroke: theme.faint, "stroke-width": 1.4, "marker-end": "url(#tip)" })
   for (const points of picture.arrows) path(svg, points, { stroke: theme.line, "stroke-width": 1.6, "marker-end": "url(#tip)" })
-  for (const [x, y] of picture.rings) {
-    node("circle", svg, { cx: x, cy: y, r: 7.5, fill: theme.background, stroke: theme.line, "stroke-width": 1.4 })
-    node("path", svg, { d: `M${x - 4} ${y}h8M${x} ${y - 4}v8`, stroke: theme.line, "stroke-width": 1.4 })
+  for (const [x, y, stream] of picture.rings) {
+    const ring = node("g", svg, { class: "box" })
+    ring.addEventListener("click", () => open(stream, {}))
+    node("circle", ring, { cx: x, cy: y, r: 14, fill: "transparent" })
+    node("circle", ring, { class: "face", cx: x, cy: y, r: 7.5, fill: theme.background, stroke: theme.line, "stroke-width": 1.4 })
+    node("path", ring, { d: `M${x - 4} ${y}h8M${x} ${y - 4}v8`, stroke: theme.line, "stroke-width": 1.4 })
   }
   for (const box of picture.boxes) drawBox(svg, box, cells, theme, open, header.chosen.includes(box.id))
   return svg

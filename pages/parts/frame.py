@@ -8,12 +8,15 @@ from streamlit.navigation.page import StreamlitPage
 from core.checkpoint import CheckpointError, Model
 from core.edits import Edit
 from core.run import Run
-from pages.parts import models
-from pages.parts.address import keep, one_of
+from pages.parts.address import keep, one_of, there
 from pages.parts.bar import sentence_bar
 from pages.parts.edits import edit_list
 from pages.parts.models import Edited
+from pages.parts.picker import looks_with_attention
 from pages.parts.words import LANGUAGES, Words, preferred, words
+
+WITHOUT_ATTENTION = ("training", "before_attention", "design_choices")
+"""Pages that have something to show of a recurrent network too."""
 
 
 @dataclass(frozen=True)
@@ -44,30 +47,50 @@ def enter() -> Visit:
     return visit
 
 
-def frame(_: Words, language: str) -> Visit:
-    """Draw the sentence bar and the edits; a model that cannot be read ends the run with what would restore it."""
+def frame(_: Words, language: str, page: StreamlitPage) -> Visit:
+    """Draw the sentence bar and the edits; the run ends here where the page has nothing to show, with the reason."""
     try:
-        model = models.model(models.TRANSLATOR)
+        model, run = sentence_bar(_)
     except CheckpointError as error:
         st.error(_("The trained model cannot be read."), icon=":material/error:")
         st.text(str(error))
         st.stop()
-    run = sentence_bar(_, model)
-    return Visit(words=_, language=language, model=model, run=run, edits=edit_list(_, model, run))
+    edits = edit_list(_, model, run)
+    if page.url_path not in WITHOUT_ATTENTION and not looks_with_attention(_, model):
+        st.stop()
+    return Visit(words=_, language=language, model=model, run=run, edits=edits)
 
 
 def register_pages(_: Words) -> StreamlitPage:
     """The page that this run shows; any call also ends Streamlit's own treatment of the pages folder."""
+    groups = {
+        _("Explore a run"): {
+            "overview": _("Overview"),
+            "tokens": _("Tokens"),
+            "positions": _("Positions"),
+            "attention": _("Attention"),
+            "heads": _("Heads"),
+            "masks": _("Masks"),
+            "decoding": _("Decoding"),
+        },
+        _("Why it is built so"): {
+            "norms": _("Norms"),
+            "residuals": _("Residuals and gradients"),
+            "feed_forward": _("Feed-forward"),
+            "training": _("Training"),
+            "before_attention": _("Before attention"),
+        },
+        _("Models"): {"design_choices": _("Design choices")},
+    }
     return st.navigation(
-        [
-            st.Page("pages/overview.py", title=_("Overview"), default=True),
-            st.Page("pages/tokens.py", title=_("Tokens")),
-            st.Page("pages/positions.py", title=_("Positions")),
-            st.Page("pages/attention.py", title=_("Attention")),
-            st.Page("pages/heads.py", title=_("Heads")),
-            st.Page("pages/masks.py", title=_("Masks")),
-            st.Page("pages/decoding.py", title=_("Decoding")),
-        ],
+        {
+            group: [
+                st.Page(f"pages/{name}.py", title=title, default=name == "overview")
+                for name, title in pages.items()
+                if there(f"pages/{name}.py")
+            ]
+            for group, pages in groups.items()
+        },
         position="top",
     )
 

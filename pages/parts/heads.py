@@ -12,7 +12,7 @@ from core.charts.view import View, side, strongest, view
 from core.edits import HeadEdit, HeadOff, Pattern
 from core.run import Run
 from pages.parts import models, selection
-from pages.parts.address import flag, keep, one_of, publish, write_flag
+from pages.parts.address import flag, keep, publish, write_flag
 from pages.parts.bar import LONGEST, read_sentence
 from pages.parts.changing import change, touched
 from pages.parts.edits import effect
@@ -20,6 +20,7 @@ from pages.parts.escape import facts
 from pages.parts.figures import draw_figures
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
+from pages.parts.options import choose_one
 from pages.parts.selection import KINDS, Choice, Place, kind_names, of_kind
 from pages.parts.words import Words
 
@@ -61,17 +62,7 @@ def _choose(here: Visit) -> tuple[Choice, Run]:
 
 def choose_kind(_: Words) -> str:
     """The kind of attention looked at."""
-    kind = keep("kind", "encoder", one_of(KINDS))
-    st.segmented_control(
-        _("Kind of attention"),
-        KINDS,
-        format_func=kind_names(_).get,
-        key="kind",
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
+    kind = choose_one(_("Kind of attention"), "kind", kind_names(_), "encoder", labelled=False)
     return kind
 
 
@@ -85,12 +76,11 @@ def read_run(here: Visit) -> Run:
     """The run to look into: of the model's own translation, or of one typed in (teacher forcing)."""
     _ = here.words
     typed = keep("target", "", lambda text: text[:LONGEST])
-    target, complaint = read_sentence(_, typed, here.model.tokenizer) if typed else ("", "")
+    target, complaint = read_sentence(_, typed, here.model) if typed.strip() else ("", "")
     with st.popover(_("Other translation"), icon=":material/edit:"):
         st.text_input(
             _("Let the decoder read this translation instead of its own (teacher forcing)"),
             key="target",
-            max_chars=LONGEST,
             persist_state="session",
             placeholder=here.run.translation,
         )

@@ -2,12 +2,16 @@
 // Data: 4 bytes length (little endian), a JSON header, then one byte per cell: 0..254 is a weight, 255 is "masked".
 // A header with `signed: m` means values from -m to m instead, with `most: m` from 0 to m; one with `titles` names the
 // maps of a grid. `marks: [open, masked]` are written into the cells of a mask, `splits` divide it, `edited` cells get a
-// frame, and with `toggles` a click, Enter or the space bar reports a cell as toggled, where arrow keys only choose it.
+// frame, `lit: [rows, columns]` fades all cells outside two ranges, lines are drawn above the rows `rules`. With
+// `toggles` a click, Enter or the space bar reports a cell as toggled, where arrow keys only choose it.
+// With `frames` the cells of several moments follow each other, and the player of that name says which one is shown.
 // `words` are what to say, or the language whose words heatmap.py put before this file as WORDS.
 // Words that a visitor typed reach the screen through fillText and textContent only.
 
 const ABSENT = 255, STEPS = 254
+const PATIENCE = 2000 // milliseconds in which an answer may be to a choice before the last one
 const HOVER = "headroom-hover" // the matrix and the lines of one head tell each other what is pointed at
+const MOMENT = "headroom-moment" // a player tells what follows it where it stands, and leaves it in window.headroomMoments
 
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".headroom-map")
@@ -36,9 +40,19 @@ function mount(root) {
   spoken.setAttribute("aria-live", "polite")
   tip.setAttribute("aria-hidden", "true")
 
+  let sent = [], since = 0 // the choices since the page last agreed, the one before them first
+  const field = model => model.mode === "grid" ? "chosen" : "cell"
+  const overtaken = model => {
+    const answer = String(model[field(model)]), alike = String(model.shape) === String(chart.model?.shape)
+    return alike && performance.now() - since < PATIENCE && answer !== sent.at(-1) && sent.includes(answer)
+  }
+
   chart.read = model => {
+    if (overtaken(model)) model[field(model)] = chosen()
+    else sent = []
     chart.model = model
     chart.hover = null
+    if (model.frames) pick(chart, window.headroomMoments?.[model.frames])
     canvas.setAttribute("aria-label", model.words.label)
     draw()
   }
@@ -48,16 +62,16 @@ function mount(root) {
     chart.theme = readTheme(root, chart.model.signed)
     chart.view = MODES[chart.model.mode](chart)
   }
-  const chosen = () => chart.model.chosen ?? chart.model.cell
+  const chosen = () => chart.model[field(chart.model)]
   const choose = (place, toggled = false) => {
     if (!place) return
-    const name = chart.model.mode === "grid" ? "head" : "cell"
-    if (name === "head") chart.model.chosen = place
-    else chart.model.cell = place
+    sent.push(...(sent.length ? [] : [String(chosen())]), String(place))
+    since = performance.now()
+    chart.model[field(chart.model)] = place
     draw()
     spoken.textContent = chart.view.say(place)
     if (toggled && chart.model.toggles) chart.fire("toggle", place)
-    else chart.send(name, place)
+    else chart.send(chart.model.mode === "grid" ? "head" : "cell", place)
   }
   const point = (place, where) => {
     const before = JSON.stringify(chart.hover)
@@ -96,7 +110,13 @@ function mount(root) {
     chart.hover = event.detail.place ?? null
     draw()
   }
+  const moved = event => {
+    if (!chart.model?.frames || event.detail !== chart.model.frames) return
+    pick(chart, window.headroomMoments[event.detail])
+    draw()
+  }
   window.addEventListener(HOVER, overheard)
+  window.addEventListener(MOMENT, moved)
   const resized = new ResizeObserver(() => Math.floor(root.getBoundingClientRect().width) !== chart.width && draw())
   resized.observe(root)
   const scheme = matchMedia("(prefers-color-scheme: dark)"), repaint = () => setTimeout(draw, 60)
@@ -105,9 +125,17 @@ function mount(root) {
   chart.leave = () => {
     resized.disconnect()
     window.removeEventListener(HOVER, overheard)
+    window.removeEventListener(MOMENT, moved)
     scheme.removeEventListener("change", repaint)
   }
   return chart
+}
+
+function pick(chart, moment) {
+  const { model } = chart, size = model.shape.reduce((product, each) => product * each, 1)
+  model.all ??= model.cells
+  const frame = within((moment ?? Infinity) - 1, model.all.length / size)
+  model.cells = model.all.subarray(frame * size, (frame + 1) * size)
 }
 
 // ---- all heads of one kind -----------------------------------------------------------------------------------------
@@ -159,7 +187,7 @@ function grid(chart) {
 // ---- one head as a matrix ------------------------------------------------------------------------------------------
 
 function detail(chart) {
-  const { shape: [rows, columns], cells, queries, keys, cell, words, marks, edited = [], splits } = chart.model, { theme } = chart
+  const { shape: [rows, columns], cells, queries, keys, cell, words, marks, edited = [], splits, lit, rules = [] } = chart.model, { theme } = chart
   const measure = chart.canvas.getContext("2d")
   const narrow = chart.width < 500, size = narrow ? 11 : 12.5
   measure.font = `${size}px ${theme.font}`
@@ -168,7 +196,7 @@ function detail(chart) {
   const left = rowRoom + 30, edge = 4
   const tilt = Math.PI / 3.4, spill = Math.ceil(columnRoom * Math.cos(tilt))
   const room = chart.width - left - edge - Math.min(spill, narrow ? 26 : 70)
-  const unit = Math.max(chart.model.signed ? 1 : 4, Math.min(38, room / columns, Math.max(12, 620 / rows)))
+  const unit = Math.max(chart.model.signed ? 1 : 4, Math.min(38, room / columns, Math.max(12, (lit ? 780 : 620) / rows)))
   const top = Math.ceil(columnRoom * Math.sin(tilt)) + 34, legend = 44
   const width = unit * columns, height = unit * rows
   const pen = begin(chart, top + height + legend), x = key => left + key * unit, y = query => top + query * unit
@@ -186,8 +214,10 @@ function detail(chart) {
     const mark = marks[byte === ABSENT ? 1 : 0], ink = byte === ABSENT ? theme.quiet : byte > STEPS / 2 ? theme.background : theme.text
     if (unit >= 6 + 6 * mark.length) write(pen, mark, x(index % columns) + unit / 2, y(Math.floor(index / columns)) + unit / 2 + 1, ink, "center")
   })
+  if (lit) light(pen, theme, [left, top, width, height], [x(lit[1][0]), y(lit[0][0]), x(lit[1][1]), y(lit[0][1])])
   pen.strokeStyle = theme.text
   pen.lineWidth = 1.5
+  for (const row of rules) segment(pen, 0, y(row), left + width, y(row))
   if (splits) segment(pen, left, y(splits[0]), left + width, y(splits[0]))
   if (splits) segment(pen, x(splits[1]), top, x(splits[1]), top + height)
   for (const [query, key] of edited) frame(pen, theme.accent, 2, x(key) + 1, y(query) + 1, unit - 2, unit - 2)
@@ -202,13 +232,14 @@ function detail(chart) {
 
   pen.font = `${size}px ${theme.font}`
   const every = Math.ceil((size + 1) / unit)
+  const crowded = (index, chosen) => index !== chosen && (index % every || (chosen !== null && Math.abs(index - chosen) < every))
   queries.forEach((label, query) => {
-    if (query % every && query !== hot[0]) return
+    if (crowded(query, hot[0])) return
     const ink = query === hot[0] ? theme.text : theme.soft
     write(pen, fit(pen, label, rowRoom), left - 7, y(query) + unit / 2, ink, "right", query === hot[0])
   })
   keys.forEach((label, key) => {
-    if (key % every && key !== hot[1]) return
+    if (crowded(key, hot[1])) return
     pen.save()
     pen.translate(x(key) + unit / 2 + 2, top - 7)
     pen.rotate(-tilt)
@@ -421,6 +452,15 @@ function hatch(pen, theme, x, y, width, height) {
   pen.restore()
 }
 
+function light(pen, theme, [left, top, width, height], [x1, y1, x2, y2]) {
+  pen.fillStyle = fade(theme.background, 0.78)
+  pen.beginPath()
+  pen.rect(left, top, width, height)
+  pen.rect(x1, y1, x2 - x1, y2 - y1)
+  pen.fill("evenodd")
+  frame(pen, theme.strong, 2, x1, y1, x2 - x1, y2 - y1)
+}
+
 function strike(pen, theme, x, y, size) {
   pen.fillStyle = fade(theme.background, 0.72)
   pen.fillRect(x, y, size, size)
@@ -487,7 +527,7 @@ function readTheme(root, signed) {
   const stops = value("chart-sequential-colors").split(/,(?![^(]*\))/).map(each => each.trim()).filter(Boolean).map(rgb)
   const colours = {
     text, background, font: value("font") || "sans-serif", primary: value("primary-color") || "#4f46e5",
-    border: value("border-color") || fade(text, 0.2), accent: value("orange-color") || "#f08c00",
+    border: value("border-color") || fade(text, 0.2), accent: value("orange-color") || "#f08c00", strong: value("orange-color") || "#f08c00",
     soft: fade(text, 0.8), quiet: fade(text, 0.62), hatch: fade(text, 0.16),
     ramp: ramp(stops.length > 1 ? stops : [rgb(background), rgb(text)]),
   }

@@ -10,8 +10,10 @@ import torch
 
 from core.checkpoint import ASSETS, Model, load
 from core.edits import Edit
+from core.experiments.masks import doubled
 from core.run import Run, reread, trace
 from core.tokens import Direction
+from core.transformer import Transformer
 
 TRANSLATOR = "translator"
 
@@ -21,7 +23,7 @@ def assets() -> Path:
     return Path(os.environ.get("HEADROOM_ASSETS", ASSETS))
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def model(name: str = TRANSLATOR) -> Model:
     """A trained model by name; raises core.checkpoint.CheckpointError, which the frame turns into words."""
     torch.set_num_threads(1)
@@ -29,6 +31,12 @@ def model(name: str = TRANSLATOR) -> Model:
     gc.collect()
     gc.freeze()
     return loaded
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def in_double(name: str) -> Transformer:
+    """A model's network in double precision, so that rounding hides neither a wrong formula nor a small change."""
+    return doubled(model(name).transformer)
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)

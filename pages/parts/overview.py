@@ -22,7 +22,8 @@ STEPS = {
     "encoder": ("encoder",),
     "decoder": ("decoder",),
     "cross": ("cross",),
-    "norm": ("encoder_norm", "decoder_norm", "encoder_stream", "decoder_stream"),
+    "norm": ("encoder_norm", "decoder_norm"),
+    "residual": ("encoder_stream", "decoder_stream"),
     "feed_forward": ("encoder_feed_forward", "decoder_feed_forward"),
     "memory": ("memory",),
     "output": ("states", "output"),
@@ -35,7 +36,7 @@ def picture(here: Visit) -> str:
     _ = here.words
     step = keep("box", "tokens", one_of(STEPS))
     data = charts.diagram(
-        _sizes(here),
+        sizes(here),
         tokens={
             "source": [token.piece for token in here.run.source_tokens],
             "target": [token.piece for token in here.run.target_tokens],
@@ -44,7 +45,7 @@ def picture(here: Visit) -> str:
         maps=[_maps(here.run, kind) for kind in KINDS],
         strips=tensors(here.run),
         chosen=STEPS[step],
-        words=_box_words(_),
+        words=box_words(_),
     )
     opened = diagram(data, key="diagram").open
     if opened:
@@ -82,7 +83,7 @@ def _follow(opened: Any) -> None:
         st.rerun()
 
 
-def _sizes(here: Visit) -> charts.Sizes:
+def sizes(here: Visit) -> charts.Sizes:
     config = here.model.network.config
     return charts.Sizes(
         source=len(here.run.source_tokens),
@@ -102,7 +103,7 @@ def _maps(run: Run, kind: str) -> Any:
     return to_bytes(np.stack([each.weights.numpy() for each in attentions]), attentions[0].mask.numpy())
 
 
-def _box_words(_: Words) -> dict[str, str]:
+def box_words(_: Words) -> dict[str, str]:
     return {
         "label": _("The encoder and the decoder as boxes; each box leads to its explanation"),
         "layers": _("{count} layers"),

@@ -12,10 +12,11 @@ from core.charts.pictures import inlined
 from core.charts.positions import limit_of, matrix
 from core.run import Run
 from core.tokens import Token
-from pages.parts.address import go, keep
+from pages.parts.address import go, keep, there
 from pages.parts.escape import facts, in_html, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
+from pages.parts.norm_words import norm_words
 from pages.parts.selection import of_kind
 from pages.parts.tables import table_height
 from pages.parts.words import Words
@@ -31,7 +32,7 @@ def explain(here: Visit, step: str) -> None:
     st.html(STICKY)
     with st.container(border=True, key="explanation"):
         EXPLANATIONS[step](here)
-    if step in ("norm", "feed_forward", "memory", "output"):
+    if step in ("norm", "residual", "feed_forward", "memory", "output"):
         with st.container(border=True):
             _target_tokens(here)
 
@@ -56,12 +57,14 @@ def _target_tokens(here: Visit) -> None:
     _, run = here.words, here.run
     table = {
         _("decoder reads"): [token.piece for token in run.target_tokens],
-        _("it should predict"): [token.piece for token in run.predicted_tokens],
+        _("it predicts"): [token.piece for token in run.predicted_tokens],
         _("probability"): run.log_probabilities.exp().tolist(),
     }
-    narrow = st.column_config.TextColumn(width="small")
-    columns = dict.fromkeys(table, narrow)
-    columns[_("probability")] = st.column_config.ProgressColumn(format="%.3f", min_value=0.0, max_value=1.0)
+    columns = {
+        _("decoder reads"): st.column_config.TextColumn(width=112),
+        _("it predicts"): st.column_config.TextColumn(width=96),
+        _("probability"): st.column_config.ProgressColumn(format="%.3f", min_value=0.0, max_value=1.0),
+    }
     height = table_height(len(run.target_tokens), 460)
     st.dataframe(table, column_config=columns, height=height, hide_index=True)
 
@@ -178,8 +181,8 @@ def _corners(_: Words, parts: Mapping[str, nn.Linear]) -> None:
     shape = " × ".join(str(size) for size in next(iter(parts.values())).weight.shape)
     st.caption(
         _(
-            "The trained matrices of the first layer, the first {count} rows and columns (whole: {shape}); orange "
-            "up to {limit}, violet down to −{limit}. They are the same for every sentence."
+            "The trained matrices of the first layer, the first {count} rows and columns (whole: {shape}); violet "
+            "up to {limit}, red down to −{limit}. They are the same for every sentence."
         ).format(count=COLUMNS, shape=shape, limit=f"{limit:.2f}")
     )
 
@@ -209,24 +212,45 @@ def _vectors(_: Words, name: str, vectors: Tensor, tokens: Sequence[Token]) -> N
 
 def _lead(label: str, page: str, choices: Mapping[str, str]) -> None:
     """A button that leads to a page with the right choices."""
+    if not there(page):
+        return
     icon = ":material/arrow_forward:"
     st.button(label, icon=icon, key=f"lead_{page}", on_click=go, args=(page, choices))
 
 
 def _norm(here: Visit) -> None:
+    _, run = here.words, here.run
+    st.subheader(_("Norm"))
+    st.markdown(norm_words(_, here.model.transformer.config))
+    norm = run.encoder[0].norm_before_feed_forward
+    spreads = {_("before"): _spreads(norm.input), _("after"): _spreads(norm.output)}
+    pieces = [token.piece for token in run.source_tokens]
+    st.markdown(_("Standard deviation over the channels of each token, around the second norm of the encoder:"))
+    st.altair_chart(charts.dots(pieces, spreads, axis=_("standard deviation"), token=_("token")))
+    with st.container(horizontal=True, gap="small"):
+        steps = {"attention": "steps", "kind": "encoder", "open": "2-12"}
+        _lead(_("Step by step"), "pages/attention.py", steps)
+        _lead(_("Why norm, and over what?"), "pages/norms.py", {})
+
+
+def _spreads(vectors: Tensor) -> list[float]:
+    spreads: list[float] = vectors.std(-1, correction=0).tolist()
+    return spreads
+
+
+def _residual(here: Visit) -> None:
     _ = here.words
-    st.subheader(_("Layer norm and residual stream"))
-    st.markdown(
-        _(
-            "Every sub-layer adds its result to what came in (⊕): the **residual stream**. Before each "
-            "sub-layer a **layer norm** brings every token to mean 0 and variance 1 over its {width} "
-            "channels, then scales and shifts it as learned. The stream itself is never normalised and may "
-            "grow. Its mean length after each sub-layer, in this sentence:"
-        ).format(width=here.model.network.config.width)
-    )
+    st.subheader(_("Residual stream"))
+    if here.model.transformer.config.residual == "none":
+        said = _("This model has **no residuals**: what a sub-layer gives takes the place of what came in.")
+    else:
+        said = _("Every sub-layer **adds** its result to what came in (⊕). What passes through so is the stream.")
+    st.markdown(said + " " + _("Its mean length after each sub-layer, in this sentence:"))
     _stream(_, here.run)
-    steps = {"attention": "steps", "kind": "encoder", "open": "9-10-11-12"}
-    _lead(_("The same for one token, step by step"), "pages/attention.py", steps)
+    with st.container(horizontal=True, gap="small"):
+        steps = {"attention": "steps", "kind": "encoder", "open": "11"}
+        _lead(_("Step by step"), "pages/attention.py", steps)
+        _lead(_("Why residuals?"), "pages/residuals.py", {})
 
 
 def _memory(here: Visit) -> None:
@@ -242,7 +266,9 @@ def _memory(here: Visit) -> None:
     )
     _stream(_, run)
     _vectors(_, _("Encoder output"), run.encoder.final_norm.output, run.source_tokens)
-    _lead(_("Where the decoder reads it"), "pages/heads.py", {"kind": "cross"})
+    with st.container(horizontal=True, gap="small"):
+        _lead(_("Where the decoder reads it"), "pages/heads.py", {"kind": "cross"})
+        _lead(_("What was there before attention?"), "pages/before_attention.py", {})
 
 
 def _stream(_: Words, run: Run) -> None:
@@ -281,7 +307,9 @@ def _feed_forward(here: Visit) -> None:
     first = here.model.network.encoder.layers[0].feed_forward
     _corners(_, {"W_1": first.inner, "W_2": first.outer})
     steps = {"attention": "steps", "kind": "encoder", "open": "11-12"}
-    _lead(_("What it reads, step by step"), "pages/attention.py", steps)
+    with st.container(horizontal=True, gap="small"):
+        _lead(_("What it reads, step by step"), "pages/attention.py", steps)
+        _lead(_("What would be missing without it?"), "pages/feed_forward.py", {})
 
 
 def _output(here: Visit) -> None:
@@ -303,7 +331,10 @@ def _output(here: Visit) -> None:
     read = in_markdown(run.target_tokens[place - 1].piece)
     st.markdown(_("After **{token}**, the model expects:").format(token=read))
     st.altair_chart(charts.bars(pieces, probabilities.tolist(), axis=_("probability")))
-    _lead(_("Writing it token by token"), "pages/decoding.py", {"decoding": "steps"})
+    with st.container(horizontal=True, gap="small"):
+        _lead(_("Writing it token by token"), "pages/decoding.py", {"decoding": "steps"})
+        _lead(_("How it was trained"), "pages/training.py", {})
+        _lead(_("And if it were built otherwise?"), "pages/design_choices.py", {})
 
 
 def _norms(vectors: Tensor) -> list[float]:
@@ -319,6 +350,7 @@ EXPLANATIONS: dict[str, Callable[[Visit], None]] = {
     "decoder": _decoder,
     "cross": _cross,
     "norm": _norm,
+    "residual": _residual,
     "feed_forward": _feed_forward,
     "memory": _memory,
     "output": _output,

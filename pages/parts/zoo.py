@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.checkpoint import CheckpointError, Model, read_card
 from core.measures.curves import Record, read_log
+from core.variants import VARIANTS
 from pages.parts import models
 from pages.parts.words import Words
 
@@ -54,6 +55,53 @@ def names(_: Words) -> dict[str, str]:
         "schedule-cosine": _("Cosine decay"),
         "schedule-constant": _("Constant"),
     }
+
+
+def differences(_: Words) -> dict[str, str]:
+    """What sets each row apart: small models from the base, which is the sum of words and sinusoids."""
+    return {
+        "translator": _("Larger than the others, and trained on every sentence; they share a small vocabulary."),
+        "positions-sum": _("The base: sinusoids added to the words. Each other small model differs in one choice."),
+        "positions-concat": _("Sinusoids stand beside the words, and every layer is wider for it."),
+        "positions-concat-equal": _("Sinusoids stand beside narrower words: as many weights as the sum."),
+        "positions-learned": _("A trained vector is added for each position; beyond the last there is none."),
+        "positions-learned-concat": _("A trained vector for each position stands beside narrower words."),
+        "positions-rotary": _("Queries and keys are turned by their position; nothing is added to the words."),
+        "positions-alibi": _("Scores fall with distance; nothing is added to the words."),
+        "positions-none": _("Nothing says where a word stands."),
+        "norm-post": _("The sum after each sub-layer is normed, as in the paper, and not what enters it."),
+        "norm-rms": _("Each token is divided by its root mean square; no mean is subtracted."),
+        "norm-batch": _("Mean and variance are those of all tokens of a batch."),
+        "norm-instance": _("Mean and variance are those of the tokens of the sentence, channel by channel."),
+        "norm-group": _("Mean and variance are those of the sentence, over groups of channels."),
+        "norm-none": _("Nothing is normed."),
+        "residual-none": _("What a sub-layer gives takes the place of the stream."),
+        "heads-1": _("One head in place of four."),
+        "heads-2": _("Two heads in place of four."),
+        "heads-8": _("Eight heads in place of four."),
+        "scale-none": _("Scores are not divided by √d_k."),
+        "scale-none-wide": _("One head of 64 channels, whose scores are not divided by √d_k."),
+        "feed-forward-gelu": _("GELU in place of ReLU."),
+        "feed-forward-none": _("Attention alone, and so fewer weights."),
+        "feed-forward-none-deep": _("Attention alone, with more layers: as many weights as the base."),
+        "mask-none": _("In training the decoder saw the word that it was to predict."),
+        "recurrent-tanh": _("A simple recurrent network reads, another writes; no attention."),
+        "recurrent-gru": _("Gated recurrent units read and write; no attention."),
+        "recurrent-lstm": _("Long short-term memories read and write; no attention."),
+        "recurrent-bidirectional": _("Gated recurrent units read from both ends; no attention."),
+        "recurrent-attention": _("Gated recurrent units read from both ends; the writer looks back by attention."),
+        "depth-6": _("Six layers in each stack in place of two."),
+        "depth-12": _("Twelve layers in each stack in place of two."),
+        "depth-6-bare": _("Six layers in each stack, and no residuals."),
+        "depth-12-bare": _("Twelve layers in each stack, and no residuals."),
+        "time-lapse": _("A narrower base, kept at many steps of its training."),
+    }
+
+
+def on_the_shelf() -> list[str]:
+    """The rows whose weights are there, in the order of the table; whether they can be read shows when they are."""
+    rows = (name for name, row in VARIANTS.items() if not row.curves_only)
+    return [name for name in rows if (models.assets() / "models" / name / "weights.safetensors").exists()]
 
 
 def groups(_: Words) -> dict[str, str]:

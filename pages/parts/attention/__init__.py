@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.parts.address import keep, one_of, publish
+from pages.parts.address import publish
 from pages.parts.attention.asking import asking
 from pages.parts.attention.exponential import exponential
 from pages.parts.attention.itself import itself
 from pages.parts.attention.scaling import scaling
 from pages.parts.attention.steps import steps
 from pages.parts.frame import Visit
+from pages.parts.options import choose_part
 from pages.parts.words import Words
 
 PARTS: dict[str, Callable[[Visit], None]] = {
@@ -25,27 +26,15 @@ PARTS: dict[str, Callable[[Visit], None]] = {
 @st.fragment
 def explore(here: Visit) -> None:
     """The part that is open, redrawn on its own."""
-    PARTS[_choose(here.words)](here)
+    PARTS[choose_part(here.words, "attention", _names(here.words))](here)
     publish()
 
 
-def _choose(_: Words) -> str:
-    part = keep("attention", "steps", one_of(PARTS))
-    names = {
+def _names(_: Words) -> dict[str, str]:
+    return {
         "steps": _("1 Step by step"),
         "scaling": _("2 Why ÷ √d?"),
         "asking": _("3 Query, key, value"),
         "exp": _("4 exp and expectation"),
         "itself": _("5 Always on itself?"),
     }
-    st.segmented_control(
-        _("Part of this page"),
-        list(PARTS),
-        format_func=names.get,
-        key="attention",
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    return part

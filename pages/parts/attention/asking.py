@@ -11,12 +11,13 @@ from core.hooks import Listener, listen
 from core.measures.walk import sublayer
 from core.run import Run, reread
 from pages.parts import models
-from pages.parts.address import keep, one_of
+from pages.parts.address import keep
 from pages.parts.attention.choosing import Asked, Chosen, choose, numbered, run_of, tokens
 from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heads import canvas_words
 from pages.parts.heatmap import heatmap as draw
+from pages.parts.options import choose_one
 from pages.parts.positions.show import number, predict
 from pages.parts.words import Words
 
@@ -66,16 +67,7 @@ def what_names(_: Words) -> dict[str, str]:
 
 def _replacement(_: Words, chosen: Chosen) -> tuple[str, int]:
     """What is replaced, and the token whose vector takes its place or is added."""
-    what = keep("replace", "value", one_of(WHATS))
-    st.segmented_control(
-        _("Replace"),
-        WHATS,
-        format_func=what_names(_).get,
-        key="replace",
-        required=True,
-        persist_state="session",
-        wrap=True,
-    )
+    what = choose_one(_("Replace"), "replace", what_names(_), "value")
     pieces = chosen.queries if "quer" in what else chosen.keys
     first = len(pieces) if _token(chosen, what) == 0 else 1
     other = keep("replace_by", first, lambda text: min(max(int(text), 1), len(pieces)))

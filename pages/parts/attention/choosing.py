@@ -13,9 +13,10 @@ from core.measures.walk import Kind, Place, Walk
 from core.run import AttentionRun, Run
 from core.tokens import Direction
 from pages.parts import models, selection
-from pages.parts.address import flag, keep, one_of, write_flag
+from pages.parts.address import flag, keep, write_flag
 from pages.parts.frame import Visit
 from pages.parts.heads import choose_kind, read_run, view_of
+from pages.parts.options import choose_one
 from pages.parts.selection import Choice, of_kind
 from pages.parts.words import Words
 
@@ -162,15 +163,7 @@ def _token(label: str, key: str, pieces: Sequence[str], chosen: Chosen, axis: in
 def _edited(_: Words) -> bool:
     """Whether to look into the edited model, where there is one."""
     names = {"trained": _("as trained"), "edited": _("edited")}
-    which = keep("attention_run", "edited", one_of(names))
-    st.segmented_control(
-        _("Which model"),
-        list(names),
-        format_func=names.get,
-        key="attention_run",
-        required=True,
-        persist_state="session",
-    )
+    which = choose_one(_("Which model"), "attention_run", names, "edited")
     return which == "edited"
 
 

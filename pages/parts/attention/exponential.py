@@ -10,6 +10,7 @@ from pages.parts.address import keep
 from pages.parts.attention.choosing import Chosen, choose, tokens, walk
 from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
+from pages.parts.options import choose_number
 from pages.parts.positions.show import number, predict
 from pages.parts.words import Words
 
@@ -169,17 +170,9 @@ def _expectation(_: Words, chosen: Chosen, worked: Walk) -> None:
             "lot: draw keys of **{query}** with its weights, and average the values drawn."
         ).format(query=in_markdown(chosen.query))
     )
-    count = keep("exp_draws", 100, {str(each): each for each in COUNTS}.__getitem__)
     seed = keep("exp_seed", 0, lambda text: min(max(int(text), 0), 10_000))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.segmented_control(
-            _("Keys to draw"),
-            COUNTS,
-            format_func="{:,}".format,
-            key="exp_draws",
-            required=True,
-            persist_state="session",
-        )
+        count = choose_number(_("Keys to draw"), "exp_draws", COUNTS, 100)
         st.button(_("Draw again"), icon=":material/casino:", on_click=_again)
     weights, values = worked.softmax.weights, worked.values
     often = np.random.default_rng(seed).multinomial(count, weights / weights.sum()) / count

@@ -9,8 +9,9 @@ Formula = Callable[[Chosen, Walk], str]
 
 
 def _vector(chosen: Chosen, worked: Walk) -> str:
-    addends = list(worked.addends.values())
-    terms = r"\sqrt{d}\,E_{w} + PE_{pos}" + (r" + \sum_{\ell} f_{\ell}" if len(addends) > 2 else "")
+    addends, begun = list(worked.addends.values()), any("position" in path for path in worked.addends)
+    terms = (r"\sqrt{d}\,E_{w} + PE_{pos}" + (r" + \sum_{\ell} f_{\ell}" if len(addends) > 2 else "")) if begun else ""
+    terms = terms or (r"y_{\ell - 1} + f_{\ell - 1}" if len(addends) > 1 else r"f_{\ell - 1}")
     lengths = r",\ ".join(_number(length(each)) for each in addends)
     return _lines(rf"x &= {terms}", rf"\|\cdot\|:\quad &{lengths} \;\longrightarrow\; {_number(length(worked.vector))}")
 
@@ -18,11 +19,14 @@ def _vector(chosen: Chosen, worked: Walk) -> str:
 def _normed(name: str) -> Formula:
     def formula(chosen: Chosen, worked: Walk) -> str:
         norm = getattr(worked, name)
-        mean, variance = _number(norm.mean), _number(norm.variance)
+        mean, variance = _number(norm.mean[0]), _number(norm.variance[0])
         first = r"y &= \gamma \odot \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta"
         gain, one, bias = _number(norm.gain[0]), _number(norm.input[0]), _signed(norm.bias[0])
-        second = rf"y_1 &= {gain} \cdot \frac{{{one} {_signed(-norm.mean)}}}{{\sqrt{{{variance} + 10^{{-5}}}}}} {bias}"
-        return _lines(first, rf"\mu &= {mean},\quad \sigma^2 = {variance}", f"{second} = {_number(norm.output[0])}")
+        epsilon = r" + 10^{-5}" if norm.epsilon else ""
+        second = rf"y_1 &= {gain} \cdot \frac{{{one} {_signed(-norm.mean[0])}}}{{\sqrt{{{variance}{epsilon}}}}} {bias}"
+        mark = "_1" if norm.mean.size > 1 else ""
+        third = rf"\mu{mark} &= {mean},\quad \sigma^2{mark} = {variance}"
+        return _lines(first, third, f"{second} = {_number(norm.output[0])}")
 
     return formula
 
@@ -31,9 +35,13 @@ def _projections(chosen: Chosen, worked: Walk) -> str:
     width, channels = worked.projections["query"].weight.shape[1], len(worked.query)
     shape = rf"\in \mathbb{{R}}^{{{channels} \times {width}}}"
     source = r"y" if chosen.place.kind != "cross" else r"m"
+    i, j = chosen.place.query + 1, chosen.place.key + 1
+    turned = worked.projections["query"].angles is not None
+    turns = [rf"R_{{{place}}} \left( " if turned else "" for place in (i, j)]
+    end = r" \right)" if turned else ""
     return _lines(
-        rf"q_{{{chosen.place.query + 1}}} &= W_q\, y_{{{chosen.place.query + 1}}} + b_q, \qquad W_q {shape}",
-        rf"k_{{{chosen.place.key + 1}}} &= W_k\, {source}_{{{chosen.place.key + 1}}} + b_k",
+        rf"q_{{{i}}} &= {turns[0]}W_q\, y_{{{i}}} + b_q{end}, \qquad W_q {shape}",
+        rf"k_{{{j}}} &= {turns[1]}W_k\, {source}_{{{j}}} + b_k{end}",
         rf"v_{{{chosen.place.key + 1}}} &= W_v\, {source}_{{{chosen.place.key + 1}}} + b_v",
     )
 
@@ -57,9 +65,12 @@ def _scores(chosen: Chosen, worked: Walk) -> str:
 def _scale(chosen: Chosen, worked: Walk) -> str:
     i, j, key = chosen.place.query + 1, chosen.place.key + 1, chosen.place.key
     raw, scaled = _number(float(worked.raw_scores[key])), _number(float(worked.scores[key]))
+    if worked.divisor == 1:
+        return rf"s_{{{i},{j}}} = q_{{{i}}} \cdot k_{{{j}}} = {scaled}"
+    bias = worked.biases.any()
     return (
-        rf"s_{{{i},{j}}} = \frac{{q_{{{i}}} \cdot k_{{{j}}}}}{{\sqrt{{d_k}}}} = "
-        rf"\frac{{{raw}}}{{\sqrt{{{len(worked.query)}}}}} = {scaled}"
+        rf"s_{{{i},{j}}} = \frac{{q_{{{i}}} \cdot k_{{{j}}}}}{{\sqrt{{d_k}}}}{r' - m_h |i - j|' if bias else ''} = "
+        rf"\frac{{{raw}}}{{\sqrt{{{len(worked.query)}}}}}{_signed(float(worked.biases[key])) if bias else ''} = {scaled}"
     )
 
 
@@ -110,7 +121,8 @@ def _heads(chosen: Chosen, worked: Walk) -> str:
 
 
 def _residual(chosen: Chosen, worked: Walk) -> str:
-    return rf"x' = x + \text{{out}}, \qquad \|x'\| = {_number(length(worked.residual))}"
+    before = {"pre-norm": "x + ", "post-norm": "y + ", "none": ""}[worked.config.residual]
+    return rf"x' = {before}\text{{out}}, \qquad \|x'\| = {_number(length(worked.residual))}"
 
 
 FORMULAS: dict[str, Formula] = {

@@ -14,6 +14,7 @@ from pages.parts.address import flag, keep, write_flag
 from pages.parts.attention.choosing import clicked_key
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
+from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
 from pages.parts.selection import of_kind
 from pages.parts.words import Words
@@ -89,16 +90,8 @@ def _verdict(_: Words, found: Mapping[str, Mapping[str, np.ndarray]], guess: str
 def _heads(here: Visit, found: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     _ = here.words
     stored = here.model.card.get("metrics", {}).get("self_attention")
-    what = keep("itself_what", "weight", {"weight": "weight", "strongest": "strongest"}.__getitem__)
     names = {"weight": _("mean weight on itself"), "strongest": _("share of tokens that look at themselves most")}
-    st.segmented_control(
-        _("For every head"),
-        list(names),
-        format_func=names.get,
-        key="itself_what",
-        required=True,
-        persist_state="session",
-    )
+    what = choose_one(_("For every head"), "itself_what", names, "weight")
     for column, kind in zip(st.columns(2, gap="large"), KINDS, strict=True):
         with column:
             _dots(here, kind, found[kind][what], names[what], _stored(stored, kind, what, len(found[kind][what])))

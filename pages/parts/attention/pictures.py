@@ -37,23 +37,25 @@ def addend_names(_: Words, worked: Walk) -> dict[str, str]:
         _stack, *rest = path.split(".")
         if rest[0] in ("embedding", "position"):
             names[path] = _("word vector × √d") if rest[0] == "embedding" else _("position vector")
+        elif rest[1] not in forms:
+            names[path] = _("stream before, normed")
         else:
             names[path] = forms[rest[1]].format(number=int(rest[0]) + 1)
     return names
 
 
 def _norm(_: Words, chosen: Chosen, worked: Walk) -> None:
-    _normed(_, "norm", worked.norm)
+    _normed(_, "norm", worked.norm, worked.config.norm)
 
 
 def _next_norm(_: Words, chosen: Chosen, worked: Walk) -> None:
-    _normed(_, "next_norm", worked.next_norm)
+    _normed(_, "next_norm", worked.next_norm, worked.config.norm)
 
 
-def _normed(_: Words, key: str, normed: Normed) -> None:
+def _normed(_: Words, key: str, normed: Normed, kind: str) -> None:
     vectors = {
         _("before the norm"): normed.input,
-        _("mean 0, variance 1"): normed.normalized,
+        _("mean 0, variance 1") if kind == "layer" else _("normalized"): normed.normalized,
         _("× gain + bias"): normed.output,
     }
     _strips(_, key, vectors)
@@ -134,8 +136,10 @@ def _heads(_: Words, chosen: Chosen, worked: Walk) -> None:
 
 
 def _residual(_: Words, chosen: Chosen, worked: Walk) -> None:
+    names = {"pre-norm": _("stream before"), "post-norm": _("stream before, normed"), "none": ""}
+    before = names[worked.config.residual]
     vectors = {
-        _("stream before"): worked.norm.input,
+        **({before: worked.base} if before else {}),
         _("the attention's output"): worked.output,
         _("sum: the stream after"): worked.residual,
     }

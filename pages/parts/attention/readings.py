@@ -8,8 +8,9 @@ import numpy as np
 import streamlit as st
 
 from core.edits import write_edits
-from core.measures.snippets import snippet
+from core.measures.snippets import holds, snippet
 from core.measures.walk import Normed, Walk, length
+from pages.parts import models
 from pages.parts.attention.choosing import Chosen, numbered
 from pages.parts.attention.formulas import FORMULAS
 from pages.parts.attention.pictures import addend_names, channel
@@ -19,6 +20,7 @@ from pages.parts.frame import Visit
 from pages.parts.positions.show import number
 from pages.parts.tables import table_height
 from pages.parts.words import Words
+from pages.parts.zoo import names
 
 Table = Mapping[str, Sequence[Any]]
 TO = {"en-ko": "ko", "ko-en": "en"}
@@ -38,6 +40,14 @@ def _formula(here: Visit, chosen: Chosen, worked: Walk, step: str) -> None:
 
 def _code(here: Visit, chosen: Chosen, worked: Walk, step: str) -> None:
     _ = here.words
+    if not holds(step, worked.config):
+        st.markdown(
+            _(
+                "The code of this step is written for the translator, and “{name}” computes it otherwise. The numbers, "
+                "the formula and the story are this model's own."
+            ).format(name=names(_)[here.model.name])
+        )
+        return
     masks = chosen.attention.mask.ndim == 3
     st.code(snippet(step, chosen.place, channels=len(worked.query), model=here.model.name, head_masks=masks))
     printed = ", ".join(f"{value:.6g}" for value in worked.figures(step))
@@ -58,6 +68,8 @@ def export_command(here: Visit, chosen: Chosen) -> None:
     words = ["python", "-m", "core", "trace", run.source_text, "--to", TO[run.direction], "--out", "run.npz"]
     if run.translation != here.run.translation or chosen.edited:
         words += ["--target", run.translation]
+    if here.model.name != models.TRANSLATOR:
+        words += ["--model", here.model.name]
     if chosen.edited:
         words += ["--edits", write_edits(here.edits)]
     st.markdown(_("Export this run first; the code of every step below then runs as it stands:"))
@@ -84,7 +96,7 @@ def _vector(_: Words, chosen: Chosen, worked: Walk) -> None:
 def _normed(name: str) -> Callable[[Words, Chosen, Walk], None]:
     def draw(_: Words, chosen: Chosen, worked: Walk) -> None:
         norm: Normed = getattr(worked, name)
-        _facts({_("mean μ"): norm.mean, _("variance σ²"): norm.variance})
+        _facts({_("mean μ"): _spread(norm.mean), _("variance σ²"): _spread(norm.variance)})
         columns = {
             _("channel"): list(range(1, len(norm.input) + 1)),
             "x": norm.input,
@@ -96,6 +108,13 @@ def _normed(name: str) -> Callable[[Words, Chosen, Walk], None]:
         _table(columns, "%.4f", whole=(_("channel"),))
 
     return draw
+
+
+def _spread(values: np.ndarray) -> float | str:
+    """One number, or from the least to the largest where every channel has its own."""
+    if len(values) == 1:
+        return float(values[0])
+    return f"{_text(float(values.min()))} … {_text(float(values.max()))}"
 
 
 def _projections(_: Words, chosen: Chosen, worked: Walk) -> None:
@@ -113,7 +132,8 @@ def _projections(_: Words, chosen: Chosen, worked: Walk) -> None:
         {
             _("Σ weight × input"): float(products.sum()),
             _("bias"): float(part.bias[at]),
-            _("sum"): float(part.output[at]),
+            _("sum"): float(part.mapped[at]),
+            **({} if part.angles is None else {_("after the turn (RoPE)"): float(part.output[at])}),
         }
     )
     columns = {
@@ -128,13 +148,15 @@ def _projections(_: Words, chosen: Chosen, worked: Walk) -> None:
 def _scores(_: Words, chosen: Chosen, worked: Walk) -> None:
     products = worked.products
     own = float(chosen.attention.scores[chosen.place.head, chosen.place.query, chosen.place.key])
-    scaled = float(products.sum()) / worked.root
+    bias = float(worked.biases[chosen.place.key])
+    scaled = float(products.sum()) / worked.divisor + bias
     _facts(
         {
             _("sum of the positive products"): float(products[products > 0].sum()),
             _("sum of the negative products"): float(products[products < 0].sum()),
             _("their sum, q · k"): float(products.sum()),
-            _("÷ √d, from these products"): scaled,
+            **({_("bias of the distance (ALiBi)"): bias} if worked.biases.any() else {}),
+            _("÷ √d, from these products") if worked.divisor != 1 else _("not divided"): scaled,
             _("the model's own score"): own,
             _("difference"): abs(scaled - own),
         }
@@ -152,12 +174,14 @@ def _scores(_: Words, chosen: Chosen, worked: Walk) -> None:
 def _scale(_: Words, chosen: Chosen, worked: Walk) -> None:
     _facts(
         {
-            "√d": worked.root,
+            "√d" if worked.divisor != 1 else _("divisor"): worked.divisor,
             _("standard deviation of the row, before"): float(worked.raw_scores.std()),
             _("after"): float(worked.scores.std()),
         }
     )
-    _table({_("key"): numbered(chosen.keys), "q · k": worked.raw_scores, _("score"): worked.scores}, "%.4f")
+    columns = {_("key"): numbered(chosen.keys), "q · k": worked.raw_scores}
+    columns |= {_("bias of the distance (ALiBi)"): worked.biases} if worked.biases.any() else {}
+    _table(columns | {_("score"): worked.scores}, "%.4f")
 
 
 def _mask(_: Words, chosen: Chosen, worked: Walk) -> None:
@@ -241,7 +265,7 @@ def _heads(_: Words, chosen: Chosen, worked: Walk) -> None:
 
 
 def _residual(_: Words, chosen: Chosen, worked: Walk) -> None:
-    before, change = worked.norm.input, worked.output
+    before, change = worked.base, worked.output
     _facts(
         {
             _("length before"): length(before),

@@ -14,6 +14,7 @@ from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.heads import canvas_words
 from pages.parts.heatmap import heatmap as draw
+from pages.parts.options import choose_one
 from pages.parts.words import Words
 
 NOTCHES = range(-4, 21)  # divisors d_k^(notch / 16): 0 divides by 1, 8 by √d_k, 16 by d_k
@@ -123,10 +124,7 @@ def _means(_: Words, before: experiments.Rows, after: experiments.Rows) -> None:
 
 def _each_row(_: Words, chosen: Chosen, before: experiments.Rows, after: experiments.Rows) -> None:
     names = _row_names(_)
-    field = keep("dial_row", "entropy", {name: name for name in names}.__getitem__)
-    st.segmented_control(
-        _("Row by row"), list(names), format_func=names.get, key="dial_row", required=True, persist_state="session"
-    )
+    field = choose_one(_("Row by row"), "dial_row", names, "entropy")
     words = {
         "token": _("query"),
         "before": _("with √d"),

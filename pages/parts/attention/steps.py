@@ -5,7 +5,7 @@ import streamlit as st
 from core.charts import heatmap
 from core.charts.positions import limit_of, matrix
 from core.measures.walk import STEPS, Walk
-from pages.parts.address import keep, one_of
+from pages.parts.address import keep
 from pages.parts.attention.choosing import Chosen, choose, look_at, tokens, walk
 from pages.parts.attention.pictures import PICTURES
 from pages.parts.attention.readings import READINGS, export_command
@@ -13,6 +13,7 @@ from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heads import canvas_words
 from pages.parts.heatmap import heatmap as draw
+from pages.parts.options import choose_one
 from pages.parts.positions.show import number
 from pages.parts.selection import clicked
 from pages.parts.words import Words
@@ -47,16 +48,7 @@ def steps(here: Visit) -> None:
 def _map(_: Words, chosen: Chosen) -> None:
     """The head's weights, or its scores; a click chooses a cell."""
     names = {"weights": _("weights"), "scores": _("scores, before the mask")}
-    what = keep("attention_map", "weights", one_of(names))
-    st.segmented_control(
-        _("What the map shows"),
-        list(names),
-        format_func=names.get,
-        key="attention_map",
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-    )
+    what = choose_one(_("What the map shows"), "attention_map", names, "weights", labelled=False)
     place, words = chosen.place, canvas_words(_, chosen.place.kind)
     cell, axes = (place.query, place.key), {"queries": chosen.queries, "keys": chosen.keys}
     if what == "weights":
@@ -83,11 +75,17 @@ def _cell(_: Words, chosen: Chosen, worked: Walk) -> None:
         facts(
             {
                 _("query · key"): figure(float(worked.raw_scores[key])),
-                f"÷ √{len(worked.query)}": figure(float(worked.scores[key])),
+                _score_name(_, worked): figure(float(worked.scores[key])),
                 _("weight"): weight,
             }
         )
     )
+
+
+def _score_name(_: Words, worked: Walk) -> str:
+    """How a score comes from the product: divided, and less what distance takes."""
+    divided = f"÷ √{len(worked.query)}" if worked.divisor != 1 else _("score, not divided")
+    return f"{divided}, {_('less the distance')}" if worked.biases.any() else divided
 
 
 # --- the timeline ---------------------------------------------------------------------------------------------------
@@ -100,20 +98,12 @@ def _reading(_: Words) -> str:
         "formula": _("Formula"),
         "code": _("Code"),
     }
-    reading = keep("read", "numbers", one_of(names))
-    st.segmented_control(
-        _("How to read each step"),
-        list(names),
-        format_func=names.get,
-        key="read",
-        required=True,
-        persist_state="session",
-    )
+    reading = choose_one(_("How to read each step"), "read", names, "numbers")
     return reading
 
 
 def _timeline(here: Visit, chosen: Chosen, worked: Walk, reading: str) -> None:
-    _, names = here.words, step_names(here.words)
+    _, names = here.words, step_names(here.words, divided=worked.divisor != 1)
     opened = keep("open", FIRST_OPEN, _read_steps, _write_steps)
     with st.container(horizontal=True, gap="small"):
         st.button(_("Unfold all"), icon=":material/unfold_more:", type="tertiary", on_click=_open, args=(STEPS,))
@@ -136,14 +126,14 @@ def _timeline(here: Visit, chosen: Chosen, worked: Walk, reading: str) -> None:
                     _difference(_, chosen, worked, step)
 
 
-def step_names(_: Words) -> dict[str, str]:
+def step_names(_: Words, *, divided: bool = True) -> dict[str, str]:
     """The steps as they are called on the screen."""
     return {
         "vector": _("The token's vector"),
         "norm": _("Norm, before the attention"),
         "projections": _("Query, key and value"),
         "scores": _("Score: query · key"),
-        "scale": _("Divided by √d"),
+        "scale": _("Divided by √d") if divided else _("Not divided by √d"),
         "mask": _("Mask"),
         "softmax": _("Softmax"),
         "values": _("Weighted values"),
@@ -158,7 +148,7 @@ def result(worked: Walk, step: str) -> str:
     """What a step comes to, for its title."""
     shown = {
         "vector": "‖x‖ = {}",
-        "norm": "‖LN(x)‖ = {}",
+        "norm": "‖norm(x)‖ = {}",
         "projections": "‖q‖ = {}, ‖k‖ = {}, ‖v‖ = {}",
         "scores": "q · k = {}",
         "scale": "s = {}",
@@ -168,7 +158,7 @@ def result(worked: Walk, step: str) -> str:
         "slice": "‖W_O o‖ = {}",
         "heads": "‖Σ‖ = {}",
         "residual": "‖x′‖ = {}",
-        "next_norm": "‖LN(x′)‖ = {}",
+        "next_norm": "‖norm(x′)‖ = {}",
     }
     return in_markdown(shown[step].format(*(figure(each) for each in worked.figures(step))))
 

@@ -7,6 +7,7 @@ import numpy as np
 from core.measures.walk import Walk, length
 from pages.parts.attention.choosing import Chosen
 from pages.parts.escape import in_markdown
+from pages.parts.norm_words import norm_words
 from pages.parts.words import Words
 
 Story = Callable[[Words, Chosen, Walk], str]
@@ -17,16 +18,24 @@ def _vector(_: Words, chosen: Chosen, worked: Walk) -> str:
         "**{query}** is token {place}. It begins as its row of the embedding table, times √{width}, plus the vector of "
         "its position."
     )
-    later = _(
-        "{count} sub-layers have added to it since, so the vector by now also says what they found in the other tokens."
-    )
-    place = chosen.place.query + 1
-    told = first.format(query=in_markdown(chosen.query), place=place, width=len(worked.vector))
-    count = len(worked.paths.earlier)
+    if not any(vector.any() for path, vector in worked.addends.items() if path.endswith(".position")):
+        first = _("**{query}** is token {place}. It begins as its row of the embedding table, times √{width}.")
+    later = {
+        "pre-norm": _(
+            "{count} sub-layers have added to it since, so the vector by now also says what they found in the other "
+            "tokens."
+        ),
+        "post-norm": _("After {count} sub-layers it is what the last of them read, normed, plus what it wrote."),
+        "none": _("After {count} sub-layers it is what the last of them wrote: there are no residuals."),
+    }[worked.config.residual]
+    place, count = chosen.place.query + 1, len(worked.paths.earlier)
+    told = first.format(query=in_markdown(chosen.query), place=place, width=worked.config.content_width)
     return told + (f" {later.format(count=count)}" if count else "")
 
 
 def _norm(_: Words, chosen: Chosen, worked: Walk) -> str:
+    if not _as_ours(worked):
+        return norm_words(_, worked.config)
     return _(
         "Before the head looks at it, a **layer norm** brings the token's {width} numbers to mean 0 and variance 1, "
         "then scales and shifts every channel as learned. This model is **pre-norm**: the norm stands before the "
@@ -43,6 +52,11 @@ def _projections(_: Words, chosen: Chosen, worked: Walk) -> str:
     if chosen.place.kind == "cross":
         told += " " + _(
             "In cross-attention the query comes from the translation, key and value from the encoder's output."
+        )
+    if worked.projections["query"].angles is not None:
+        told += " " + _(
+            "Query and key are then **turned**, each by the angles of its own place (RoPE): so a score depends on how "
+            "far apart they stand. The value is not turned."
         )
     return told.format(channels=len(worked.query), query=_token(chosen.query), key=_token(chosen.key))
 
@@ -65,16 +79,30 @@ def _scores(_: Words, chosen: Chosen, worked: Walk) -> str:
 
 
 def _scale(_: Words, chosen: Chosen, worked: Walk) -> str:
-    return _(
+    if worked.divisor == 1:
+        return _(
+            "This model does **not** divide: each score is the sum of its {count} products as it is. Their standard "
+            "deviation is {before}; divided by √{count} it would be {after}."
+        ).format(
+            count=len(worked.query),
+            before=f"{worked.raw_scores.std():.2f}",
+            after=f"{worked.raw_scores.std() / len(worked.query) ** 0.5:.2f}",
+        )
+    told = _(
         "A sum of {count} products spreads the wider the more products it has. Dividing by √{count} = {root} takes "
         "that back. The order of the keys stays as it is; only the distances between their scores shrink: their "
         "standard deviation falls from {before} to {after}, and the softmax to come stays softer."
     ).format(
         count=len(worked.query),
-        root=f"{worked.root:.3f}",
+        root=f"{worked.divisor:.3f}",
         before=f"{worked.raw_scores.std():.2f}",
-        after=f"{worked.scores.std():.2f}",
+        after=f"{(worked.raw_scores / worked.divisor).std():.2f}",
     )
+    if worked.biases.any():
+        told += " " + _("Then **distance** takes its share (ALiBi): up to {most} from the farthest key.").format(
+            most=f"{-worked.biases.min():.2f}"
+        )
+    return told
 
 
 def _mask(_: Words, chosen: Chosen, worked: Walk) -> str:
@@ -145,9 +173,14 @@ def _heads(_: Words, chosen: Chosen, worked: Walk) -> str:
 
 
 def _residual(_: Words, chosen: Chosen, worked: Walk) -> str:
-    before, change = worked.norm.input, worked.output
-    cosine = float(before @ change) / (length(before) * length(change))
-    return _(
+    before, change = worked.base, worked.output
+    if worked.config.residual == "none":
+        return _(
+            "This model has no residuals: what the heads wrote, {change} long, **takes the place** of the vector, which "
+            "was {before} long. What the vector said is left only in what the heads passed on."
+        ).format(before=f"{length(worked.norm.input):.2f}", change=f"{length(change):.2f}")
+    cosine = float(before @ change) / (length(before) * length(change) or 1.0)
+    told = _(
         "The sum is **added** to the token's vector, so nothing is overwritten. The vector was {before} long, "
         "{change} is added (cosine between the two: {cosine}), and the sum is {after} long."
     ).format(
@@ -156,9 +189,14 @@ def _residual(_: Words, chosen: Chosen, worked: Walk) -> str:
         after=f"{length(worked.residual):.2f}",
         cosine=f"{cosine:.2f}",
     )
+    if worked.config.residual == "post-norm":
+        told += " " + _("In this model (post-LN) the vector it is added to is the **normed** one.")
+    return told
 
 
 def _next_norm(_: Words, chosen: Chosen, worked: Walk) -> str:
+    if not _as_ours(worked):
+        return norm_words(_, worked.config)
     told = _(
         "Pre-norm again: what comes next, {next}, reads the token through a norm of its own. The stream underneath "
         "keeps its length."
@@ -185,6 +223,11 @@ STORIES: dict[str, Story] = {
     "residual": _residual,
     "next_norm": _next_norm,
 }
+
+
+def _as_ours(worked: Walk) -> bool:
+    """Whether the norm is the translator's: over the channels of a token, before each sub-layer."""
+    return worked.config.norm == "layer" and worked.config.residual == "pre-norm"
 
 
 def _token(piece: str) -> str:

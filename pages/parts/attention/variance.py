@@ -8,6 +8,7 @@ from core.experiments import scaling as experiments
 from core.run import AttentionRun
 from pages.parts.address import keep
 from pages.parts.attention.choosing import Asked, Chosen, run_of
+from pages.parts.options import choose_number
 from pages.parts.positions.show import number, predict
 from pages.parts.selection import of_kind
 from pages.parts.words import Words
@@ -32,7 +33,7 @@ def why(_: Words, chosen: Chosen) -> None:
     st.latex(
         r"""\begin{aligned}
         \operatorname{Var}(q \cdot k) &= \textstyle\sum_{c=1}^{d} \operatorname{Var}(q_c k_c) = d \\
-        J &= \operatorname{diag}(p) - p\,p^{\top} \to 0 \text{ if } p \to \text{one-hot} \\
+        J &= \operatorname{diag}(p) - p\,p^{\top}, \quad p_j \to 1 \Rightarrow J \to 0 \\
         \frac{\partial o}{\partial q} &= \frac{1}{\sqrt{d}} \operatorname{Cov}_{p}(v, k)
         \end{aligned}"""
     )
@@ -68,12 +69,9 @@ def _drawn(keys: int, first: int) -> dict[bool, dict[int, list[Softness]]]:
 
 
 def _random(_: Words, chosen: Chosen, guess: str) -> None:
-    keys = keep("scale_keys", 16, {str(each): each for each in KEYS}.__getitem__)
     first = keep("scale_seed", 0, lambda text: min(max(int(text), 0), 10_000))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.segmented_control(
-            _("Keys that each query looks at"), KEYS, key="scale_keys", required=True, persist_state="session"
-        )
+        keys = choose_number(_("Keys that each query looks at"), "scale_keys", KEYS, 16)
         st.button(_("Other random vectors"), icon=":material/casino:", on_click=_reroll)
     found = _drawn(keys, first)
     _verdict(_, found, guess)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import streamlit as st
@@ -10,7 +9,6 @@ from torch import Tensor
 
 from core.experiments import backward as experiments
 from core.experiments.backward import Backward, Influence
-from core.transformer import Transformer
 from pages.parts import models
 from pages.parts.address import keep, one_of
 from pages.parts.decoding.cell import score_gradients
@@ -92,15 +90,9 @@ def _choose(here: Visit, right: tuple[int, ...]) -> tuple[str, int, int, int | N
     return kind, layer - 1, head - 1, place - 1 if place else None
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _precise(name: str) -> Transformer:
-    """The network in double precision, so that rounding does not hide a wrong formula."""
-    return copy.deepcopy(models.model(name).network).double()
-
-
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _backward(what: Asked, right: tuple[int, ...], kind: str, layer: int, place: int | None) -> Backward:
-    return experiments.backward(_precise(what.name), what.sentence, right, kind, layer, place)
+    return experiments.backward(models.in_double(what.name), what.sentence, right, kind, layer, place)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -119,7 +111,7 @@ def _probe(
 def _difference(
     what: Asked, right: tuple[int, ...], kind: str, place: tuple[int, int, int, int], wanted: int | None
 ) -> float:
-    return experiments.finite_difference(_precise(what.name), what.sentence, right, kind, place, wanted)
+    return experiments.finite_difference(models.in_double(what.name), what.sentence, right, kind, place, wanted)
 
 
 # --- the formulas ---------------------------------------------------------------------------------------------------
@@ -141,6 +133,8 @@ def _formulas(here: Visit, found: Backward, head: int) -> None:
                 "head's output; $dX$ is the gradient of the loss with respect to X. $dO$ comes from the layers above."
             )
         )
+        if found.scale != "root":
+            st.markdown(_("This model does not divide: in its formulas, read 1 in place of $\\sqrt{d_k}$."))
     with right:
         rows = _rows(_, found, head)
         small = st.column_config.NumberColumn(format="%.2e")

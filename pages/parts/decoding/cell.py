@@ -39,7 +39,7 @@ def score_gradients(here: Visit, found: Backward, head: int, queries: list[str],
     with left:
         st.markdown(
             _(
-                "**dS of this head**: how the loss answers to each score, each row beside its own largest. Blue: a "
+                "**dS of this head**: how the loss answers to each score, each row beside its own largest. Violet: a "
                 "higher score would raise the loss; red: lower it. Click a cell."
             )
         )
@@ -102,7 +102,7 @@ def _jacobians(here: Visit, found: Backward, cell: tuple[int, int, int]) -> None
     _, (head, query, key) = here.words, cell
     row, values, arriving = found.weights[head, query], found.value[head], found.hand.head_outputs[head, query]
     by_score = experiments.score_jacobian(row, values)
-    by_query = experiments.query_jacobian(row, found.key[head], values)
+    by_query = experiments.query_jacobian(row, found.key[head], values, found.scale)
     scores, queries = by_score @ arriving, by_query.mT @ arriving
     st.latex(
         r"\frac{\partial o}{\partial s_j} = p_j\,(v_j - o) \qquad "

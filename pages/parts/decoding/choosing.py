@@ -9,9 +9,10 @@ import streamlit as st
 
 from core.decoding import LENGTH_PENALTY, Sampling
 from core.experiments.decoding import Beam, Writing
-from pages.parts.address import keep, one_of
+from pages.parts.address import keep
 from pages.parts.decoding.made import Asked, drawn, searched, written
 from pages.parts.decoding.show import whole
+from pages.parts.options import choose_one
 from pages.parts.words import Words
 
 MOST_BEAMS, MOST_SEED = 8, 9_999
@@ -50,15 +51,7 @@ def _how(_: Words) -> str:
             "and top-p cut off the tail; a random number then decides. At top-k = 1 it is greedy again."
         ),
     }
-    how = keep("decoding_how", "greedy", one_of(names))
-    st.segmented_control(
-        _("How the next token is chosen"),
-        list(names),
-        format_func=names.get,
-        key="decoding_how",
-        required=True,
-        persist_state="session",
-    )
+    how = choose_one(_("How the next token is chosen"), "decoding_how", names, "greedy")
     st.markdown(notes[how])
     return how
 

@@ -1,8 +1,9 @@
 // A stepper with play, and under it what one step looks like: a translation being written, a beam's tree, lanes side by
-// side, the decoder's input, the work a cache saves. Python hands over all steps at once (core/charts/decoding.py), so a
+// side, the decoder's input, the work a cache saves, a model's childhood, whose maps follow the player (heatmap.js). Python hands over all steps at once (core/charts/decoding.py), so a
 // step costs no round trip; the step at rest is reported for the link. Words reach the page through textContent only.
 
 const PACE = 1100, REST = 300
+const MOMENT = "headroom-moment" // heatmap.js listens
 
 export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".headroom-player")
@@ -13,7 +14,7 @@ export default function ({ data, parentElement, setStateValue }) {
   return () => { player.leave(); root.player = null; root.replaceChildren() }
 }
 
-const BODIES = { writing, lanes, turns, work }
+const BODIES = { writing, lanes, turns, work, childhood }
 
 function mount(root) {
   const player = { step: 1, model: null, sent: null, send: () => {} }
@@ -34,7 +35,7 @@ function mount(root) {
     player.step = within(step, 1, model.count)
     slider.value = player.step
     slider.style.setProperty("--done", `${100 * (player.step - 1) / Math.max(1, model.count - 1)}%`)
-    count.textContent = filled(words.step, { step: player.step, count: model.count })
+    count.textContent = filled(words.step, { step: player.step, count: model.count, at: model.steps?.[player.step - 1] })
     for (const name of ["first", "previous"]) buttons[name].disabled = player.step === 1
     for (const name of ["next", "last"]) buttons[name].disabled = player.step === model.count
     const said = update(player.step - 1)
@@ -57,7 +58,7 @@ function mount(root) {
     playing = setInterval(() => {
       if (player.step + 1 >= player.model.count) stop()
       show(player.step + 1)
-    }, PACE)
+    }, player.model.pace ?? PACE)
     name_play()
   }
   const name_play = () => {
@@ -317,6 +318,72 @@ function work(body, model) {
     })
     return model.tensors.map((tensor) => `${tensor.name}: ${tensor.kept[step][0]} / ${tensor.anew[step][0]}`).join("; ")
   }
+}
+
+// ---- a model's childhood -------------------------------------------------------------------------------------------
+
+function childhood(body, model) {
+  const { words, texts, notes, steps, panels } = model
+  title(body, words.translation, "")
+  const line = element("div", body, "text")
+  for (const text of texts) element("div", line, "ghost").textContent = text || " "
+  const now = element("div", line, "now"), note = element("div", body, "note"), columns = element("div", body, "columns")
+  const movers = panels.map(panel => plot(element("div", columns, "half"), panel, steps, words.axis))
+  return step => {
+    now.textContent = texts[step] || " "
+    note.textContent = notes[step]
+    movers.forEach(move => move(step))
+    window.headroomMoments = { ...window.headroomMoments, [model.name]: step + 1 }
+    window.dispatchEvent(new CustomEvent(MOMENT, { detail: model.name }))
+    return `${texts[step]} ${notes[step]}`
+  }
+}
+
+const TALL_PLOT = 190, EDGES = { left: 40, right: 12, top: 8, bottom: 34 }
+
+function plot(parent, panel, steps, axis) {
+  title(parent, panel.title, "")
+  const legend = element("div", parent, "legend"), frame = element("div", parent, "plot")
+  panel.series.forEach((series, index) => {
+    const item = element("span", legend, `series-${index}`)
+    element("i", item)
+    item.append(series.name)
+  })
+  let step = 0, mark = () => {}
+  const draw = () => {
+    frame.replaceChildren()
+    const width = Math.max(240, frame.clientWidth), { left, right, top, bottom } = EDGES
+    const svg = drawn("svg", frame, { width, height: TALL_PLOT, role: "img", "aria-label": panel.title })
+    const span = Math.log(steps.at(-1)) || 1
+    const x = at => left + (width - left - right) * Math.log(Math.max(1, at)) / span
+    const y = value => TALL_PLOT - bottom - (TALL_PLOT - top - bottom) * (value - panel.low) / (panel.high - panel.low)
+    for (const tick of panel.ticks) {
+      drawn("line", svg, { x1: left, x2: width - right, y1: y(tick), y2: y(tick), class: "rule" })
+      drawn("text", svg, { x: left - 6, y: y(tick) + 4, "text-anchor": "end" }).textContent = tick
+    }
+    for (let tick = 1; tick <= steps.at(-1); tick *= 10) drawn("text", svg, { x: x(tick), y: TALL_PLOT - bottom + 15, "text-anchor": "middle" }).textContent = tick.toLocaleString("en")
+    drawn("text", svg, { x: width - right, y: TALL_PLOT - 4, "text-anchor": "end" }).textContent = `${axis} →`
+    for (const [name, value] of Object.entries(panel.levels)) {
+      drawn("line", svg, { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "level" })
+      drawn("text", svg, { x: width - right, y: y(value) - 4, "text-anchor": "end" }).textContent = name
+    }
+    const marker = drawn("line", svg, { y1: top, y2: TALL_PLOT - bottom, class: "marker" })
+    const dots = panel.series.map((series, index) => {
+      const group = drawn("g", svg, { class: `series-${index}` })
+      const path = series.points.map(([at, value], place) => `${place ? "L" : "M"}${x(at).toFixed(1)},${y(value).toFixed(1)}`).join("")
+      drawn("path", group, { d: path, class: series.dots ? "thin" : "" })
+      const points = series.dots ? series.points.map(([at, value]) => drawn("circle", group, { cx: x(at), cy: y(value), r: 3 })) : []
+      return points.length === steps.length ? points : []
+    })
+    mark = () => {
+      for (const end of ["x1", "x2"]) marker.setAttribute(end, x(steps[step]))
+      dots.forEach(points => points.forEach((point, place) => point.setAttribute("r", place === step ? 6 : 3)))
+    }
+    mark()
+  }
+  new ResizeObserver(() => frame.clientWidth && frame.clientWidth !== frame.drawn && (frame.drawn = frame.clientWidth, draw())).observe(frame)
+  draw()
+  return moment => { step = moment; mark() }
 }
 
 // ---- small things --------------------------------------------------------------------------------------------------

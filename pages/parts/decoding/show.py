@@ -40,11 +40,10 @@ def gold(here: Visit) -> Gold:
     text = here.run.source_text
     reference = REFERENCES.get(text, "") if here.run.direction == detect_direction(text) else ""
     typed = keep("decoding_gold", "", lambda text: text[:LONGEST])
-    target, complaint = read_sentence(_, typed, tokenizer) if typed else ("", "")
+    target, complaint = read_sentence(_, typed, here.model) if typed.strip() else ("", "")
     st.text_input(
         _("The right translation (gold)"),
         key="decoding_gold",
-        max_chars=LONGEST,
         persist_state="session",
         placeholder=reference or here.run.translation,
         help=_("Type any translation; leave it empty for the one that stands there in grey."),

@@ -59,7 +59,6 @@ def _other(here: Visit) -> Token:
     st.text_input(
         _("Exchange the last token, “{token}”, for").format(token=in_markdown(last.piece)),
         key="future_other",
-        max_chars=LONGEST,
         persist_state="session",
         placeholder=spare.piece,
         width=420,

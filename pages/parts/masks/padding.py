@@ -6,13 +6,13 @@ from core.charts import masks as charts
 from core.experiments import masks as experiments
 from core.run import Run
 from core.tokens import Direction, detect_direction
-from core.transformer import Transformer
 from pages.parts import models
 from pages.parts.address import keep, one_of, publish
 from pages.parts.bar import SAMPLES
 from pages.parts.escape import facts, in_html, large
 from pages.parts.frame import Visit
 from pages.parts.masks.show import unedited
+from pages.parts.options import choose_one
 from pages.parts.positions.show import number, predict
 from pages.parts.tables import table_height
 from pages.parts.words import Words
@@ -82,11 +82,8 @@ def _filling(here: Visit) -> tuple[int, int, str]:
     tokenizer = here.model.tokenizer
     longer = [text for text in SAMPLES if len(tokenizer.source(text, detect_direction(text))) > real]
     modes = {"pads": _("Add pads"), "batch": _("In a batch with a longer sentence")}
-    mode = keep("pad_mode", "pads", one_of(modes))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.segmented_control(
-            _("How"), list(modes), format_func=modes.get, key="pad_mode", required=True, persist_state="session"
-        )
+        mode = choose_one(_("How"), "pad_mode", modes, "pads")
         if mode == "batch" and longer:
             chosen = keep("pad_beside", longer[-1], one_of(longer))
             st.selectbox(_("The other sentence"), longer, key="pad_beside", persist_state="session", width=480)
@@ -99,14 +96,9 @@ def _filling(here: Visit) -> tuple[int, int, str]:
     return real + pads, written + pads, ""
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _doubled(name: str) -> Transformer:
-    return experiments.doubled(models.model(name).network)
-
-
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _in_double(asked: Asked) -> Run:
-    return experiments.read_by(_doubled(asked[2]), models.run(*asked))
+    return experiments.read_by(models.in_double(asked[2]), models.run(*asked))
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

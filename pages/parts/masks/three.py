@@ -15,7 +15,7 @@ from core.experiments import masks as experiments
 from core.run import AttentionRun, Run
 from core.tokens import Direction
 from pages.parts import models
-from pages.parts.address import keep, one_of, publish
+from pages.parts.address import keep, publish
 from pages.parts.edits import effect, put, remove
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
@@ -23,7 +23,8 @@ from pages.parts.heatmap import heatmap as draw
 from pages.parts.masks.leak import leak
 from pages.parts.masks.show import which_head
 from pages.parts.masks.together import together
-from pages.parts.selection import KINDS, Place, clicked, of_kind, read_clamped, write_place
+from pages.parts.options import choose_one
+from pages.parts.selection import Place, clicked, of_kind, read_clamped, write_place
 from pages.parts.words import Words
 
 MOST_PADS = 8
@@ -103,11 +104,8 @@ def _explanations(_: Words) -> dict[str, str]:
 def _choose(here: Visit) -> tuple[str, Place, int]:
     """The kind of attention, the layer and head, and the number of pads."""
     _ = here.words
-    kind = keep("mask_kind", "decoder", one_of(KINDS))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.segmented_control(
-            _("Mask"), KINDS, format_func=mask_names(_).get, key="mask_kind", required=True, persist_state="session"
-        )
+        kind = choose_one(_("Mask"), "mask_kind", mask_names(_), "decoder")
         place = which_head(here, len(of_kind(here.run, kind)))
         pads = keep("mask_pads", 2, lambda text: min(max(int(text), 0), MOST_PADS))
         st.slider(
@@ -123,30 +121,14 @@ def _choose(here: Visit) -> tuple[str, Place, int]:
 
 def _form(_: Words) -> str:
     names = {"binary": _("as 0/1"), "infinity": _("as 0/−∞")}
-    form = keep("mask_form", "binary", one_of(FORMS))
-    st.segmented_control(
-        _("The mask written"),
-        list(names),
-        format_func=names.get,
-        key="mask_form",
-        required=True,
-        persist_state="session",
-    )
+    form = choose_one(_("The mask written"), "mask_form", names, "binary")
     return form
 
 
 def _scope(_: Words, shown: Shown) -> str:
     """Which heads a click on a cell is about, as `where` of an edit."""
     names = {"kind": _("all layers and heads"), "layer": _("this layer"), "head": _("this head")}
-    scope = keep("mask_scope", "kind", one_of(names))
-    st.segmented_control(
-        _("A click opens or closes the cell in"),
-        list(names),
-        format_func=names.get,
-        key="mask_scope",
-        required=True,
-        persist_state="session",
-    )
+    scope = choose_one(_("A click opens or closes the cell in"), "mask_scope", names, "kind")
     numbers = {"kind": (), "layer": (shown.layer,), "head": (shown.layer, shown.head)}[scope]
     return ".".join([shown.kind, *(str(number + 1) for number in numbers)])
 

@@ -10,11 +10,12 @@ import streamlit as st
 from core.charts import positions as charts
 from core.checkpoint import Model
 from core.measures.curves import exact_matches, seeds, spread
-from pages.parts.address import keep, one_of
 from pages.parts.frame import Visit
+from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
-from pages.parts.positions.twins import TWINS, logs, names, palette, vocabulary
+from pages.parts.positions.twins import TWINS, palette, vocabulary
 from pages.parts.words import Words
+from pages.parts.zoo import logs, names
 
 CURVES = ("validation_loss", "validation_accuracy", "validation_exact_match", "loss")
 
@@ -41,17 +42,7 @@ def _curves(_: Words, found: Mapping[str, Sequence[Mapping[str, Any]]], pieces: 
         "validation_exact_match": _("Sentences right, unseen"),
         "loss": _("Loss, training"),
     }
-    figure = keep("curve", "validation_loss", one_of(CURVES))
-    st.segmented_control(
-        _("Figure"),
-        CURVES,
-        format_func=titles.get,
-        key="curve",
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
+    figure = choose_one(_("Figure"), "curve", titles, "validation_loss", labelled=False)
     curves = {names(_)[name]: spread(records, figure) for name, records in found.items()}
     losses = figure in ("validation_loss", "loss")
     st.altair_chart(
@@ -81,7 +72,7 @@ def _seeds(_: Words, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 def _accuracies(here: Visit, twins: Mapping[str, Model], guess: str) -> None:
     _, direction = here.words, here.run.direction
     found = {names(_)[name]: exact_matches(twin.card, direction) for name, twin in twins.items()}
-    splits = _splits(_)
+    splits = split_names(_)
     figures = {name: {splits[split]: each[split] for split in splits if split in each} for name, each in found.items()}
     st.markdown(
         _("**Sentences translated exactly**, by held-out split, {direction}").format(
@@ -106,7 +97,7 @@ def _accuracies(here: Visit, twins: Mapping[str, Model], guess: str) -> None:
         )
 
 
-def _splits(_: Words) -> dict[str, str]:
+def split_names(_: Words) -> dict[str, str]:
     """The held-out splits as they are called on the screen."""
     return {
         "random": _("new sentences"),

@@ -1,7 +1,9 @@
-"""Part 4: what is lost without positions: the same words in another order, for every twin."""
+"""Part 4: what is lost without positions: the same words in another order, and positions taken away afterwards."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
 
 import streamlit as st
 
@@ -13,11 +15,12 @@ from core.run import Run
 from core.tokens import Token
 from pages.parts import models
 from pages.parts.address import keep
-from pages.parts.escape import facts, in_html
+from pages.parts.escape import facts, titled
 from pages.parts.frame import Visit
 from pages.parts.positions.show import number, predict
-from pages.parts.positions.twins import at_hand, introduce, names, palette, run_of
+from pages.parts.positions.twins import EVERY, TWINS, introduce, palette, run_of
 from pages.parts.words import Words
+from pages.parts.zoo import at_hand, cards, names
 
 CAT, CAT_ORDER = "I am a cat", (0, 4, 1, 3, 2, 5)
 ROUNDING = 1e-4
@@ -27,7 +30,7 @@ PAIR = ("positions-none", "positions-sum")
 def worth(here: Visit) -> None:
     """Four words in two orders, then the sentence above and a shuffled version of it."""
     _ = here.words
-    twins = at_hand(_)
+    twins = at_hand(_, TWINS)
     if not twins:
         return
     introduce(here, twins)
@@ -46,6 +49,8 @@ def worth(here: Visit) -> None:
     _cat(_, twins, guess)
     st.divider()
     _shuffled(here, twins)
+    st.divider()
+    _stored(here)
 
 
 # --- four words in two orders ---------------------------------------------------------------------------------------
@@ -109,7 +114,7 @@ def _mask(_: Words, twins: Mapping[str, Model]) -> None:
     if name not in twins:
         return
     run = models.run(CAT, "en-ko", name)
-    units = _units(run.target_tokens)
+    units = units_of(run.target_tokens)
     if len({unit for unit in units if unit >= 0}) < 2:
         return
     moved = experiments.reorder_target(twins[name], run, word_order(units, 0))
@@ -128,13 +133,13 @@ def _shuffled(here: Visit, twins: Mapping[str, Model]) -> None:
     _, run = here.words, here.run
     st.subheader(_("Your sentence, shuffled"))
     seed = keep("shuffle", 1, lambda text: min(max(int(text), 1), 9_999))
-    order = tuple(word_order(_units(run.source_tokens), seed))
+    order = tuple(word_order(units_of(run.source_tokens), seed))
     if order == tuple(range(len(order))):
         st.markdown(_("This sentence has a single word; type a longer one to shuffle it."))
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.button(_("Shuffle again"), icon=":material/shuffle:", on_click=_again)
-        st.html(_line(_("Shuffled"), _spelled(run, order)))
+        st.html(titled(_("Shuffled"), spelled(run, order)))
     columns = st.columns(2, gap="medium")
     for index, name in enumerate(twins):
         with columns[index % 2], st.container(border=True):
@@ -156,7 +161,7 @@ def _side_by_side(here: Visit, name: str, order: tuple[int, ...]) -> None:
     before = run_of(here, name)
     after = _reordered(before.source_text, before.direction, name, order)
     st.markdown(f"**{names(_)[name]}**")
-    st.html(_line(_("as typed"), before.translation) + _line(_("shuffled"), after.translation))
+    st.html(titled(_("as typed"), before.translation) + titled(_("shuffled"), after.translation))
     same = before.translation == after.translation
     verdict = _("same translation") if same else _("another translation")
     st.markdown(_("{verdict} · largest change **{change}**").format(verdict=verdict, change=number(max(after.moved))))
@@ -167,12 +172,12 @@ def _reordered(text: str, direction: str, name: str, order: tuple[int, ...]) -> 
     return experiments.reorder(models.model(name), models.run(text, direction, name), order)
 
 
-def _units(tokens: tuple[Token, ...]) -> list[int]:
+def units_of(tokens: Sequence[Token]) -> list[int]:
     """The word each token moves with; specials and punctuation stay where they are."""
     return [token.word if any(map(str.isalnum, token.piece)) else -1 for token in tokens]
 
 
-def _spelled(run: Run, order: tuple[int, ...]) -> str:
+def spelled(run: Run, order: tuple[int, ...]) -> str:
     """The sentence in the new order, its words as they were typed."""
     tokens = [run.source_tokens[index] for index in order if not run.source_tokens[index].special]
     words: list[tuple[int, int, int]] = []
@@ -184,8 +189,73 @@ def _spelled(run: Run, order: tuple[int, ...]) -> str:
     return re.sub(r" (?=[.,?!]( |$))", "", " ".join(run.source_text[start:end] for _word, start, end in words))
 
 
-def _line(name: str, text: str) -> str:
-    return (
-        f'<div style="font-size:.8rem;opacity:.7">{in_html(name)}</div>'
-        f'<div style="font-size:1.05rem;margin-bottom:.3rem;overflow-wrap:anywhere">{in_html(text or "–")}</div>'
-    )
+# --- taken away after training --------------------------------------------------------------------------------------
+
+
+def _stored(here: Visit) -> None:
+    """Accuracy of every twin as typed, with its encoder's positions removed, and with the words shuffled."""
+    _ = here.words
+    st.subheader(_("Positions taken away after training"))
+    found = {name: _orders(card) for name, card in cards(_, EVERY).items()}
+    shown = {name: each for name, each in found.items() if each}
+    if without := [names(_)[name] for name in found if name not in shown]:
+        st.caption(_("Stored without these figures: {names}.").format(names=", ".join(without)))
+    if not shown:
+        return
+    ways = {"typed": _("as typed"), "removed": _("positions removed"), "shuffled": _("words shuffled")}
+    figures = {
+        title: {names(_)[name]: [each[f"{way}_exact_match"] for each in seeds] for name, seeds in shown.items()}
+        for way, title in ways.items()
+    }
+    left, right = st.columns([6, 5], gap="large")
+    with left:
+        st.altair_chart(charts.accuracies(figures, words={"accuracy": _("share translated exactly")}))
+    with right:
+        st.markdown(_lost(_, shown))
+        st.caption(
+            _(
+                "Stored from the evaluation of the training runs, both directions, held-out new sentences: a dot is "
+                "the median over the seeds. “Removed” sets the encoder's sinusoids, learned rows, angles or biases to "
+                "0; “shuffled” reads the words in a random order and still expects the translation of the sentence as "
+                "typed. The twin without positions is the null: there is nothing to remove."
+            )
+        )
+
+
+def _orders(card: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    """The figures of all seeds that have them."""
+    metrics = (card.get("metrics_by_seed") or {"": card["metrics"]}).values()
+    return [each["order"] for each in metrics if each.get("order")]
+
+
+def _lost(_: Words, shown: Mapping[str, list[Mapping[str, float]]]) -> str:
+    """Who loses most and least of those that have positions, and what that says."""
+    medians = {
+        name: {way: median(each[f"{way}_exact_match"] for each in seeds) for way in ("typed", "removed", "shuffled")}
+        for name, seeds in shown.items()
+    }
+    losses = {name: each["typed"] - each["removed"] for name, each in medians.items() if name != PAIR[0]}
+    said = []
+    if losses:
+        most, least = max(losses, key=losses.__getitem__), min(losses, key=losses.__getitem__)
+        said.append(
+            _("Without the positions it was trained with, **{most}** falls from {typed} to {removed}.").format(
+                most=names(_)[most], typed=f"{medians[most]['typed']:.0%}", removed=f"{medians[most]['removed']:.0%}"
+            )
+        )
+        if least != most:
+            said.append(
+                _("**{least}** loses least: from {typed} to {removed}.").format(
+                    least=names(_)[least],
+                    typed=f"{medians[least]['typed']:.0%}",
+                    removed=f"{medians[least]['removed']:.0%}",
+                )
+            )
+    if PAIR[0] in medians:
+        null = medians[PAIR[0]]
+        said.append(
+            _("A twin that never had positions gets {typed}, and {shuffled} with the words shuffled.").format(
+                typed=f"{null['typed']:.0%}", shuffled=f"{null['shuffled']:.0%}"
+            )
+        )
+    return " ".join(said)

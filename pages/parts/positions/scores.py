@@ -15,10 +15,12 @@ from pages.parts.address import keep, one_of
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
+from pages.parts.options import choose_number
 from pages.parts.positions.show import number
-from pages.parts.positions.twins import names, run_of
+from pages.parts.positions.twins import run_of
 from pages.parts.selection import clicked, read_clamped, read_place, write_place
 from pages.parts.words import Words
+from pages.parts.zoo import names
 
 TILES = (
     ("content_content", "content_position", "remainder"),
@@ -54,7 +56,6 @@ def inside(here: Visit, twins: Mapping[str, Model]) -> None:
 def _which(_: Words, twins: Mapping[str, Model]) -> tuple[str, int]:
     name = keep("twin", next(iter(twins)), one_of(twins))
     heads = twins[name].network.config.heads
-    head = keep("twin_head", 1, {str(each): each for each in range(1, heads + 1)}.__getitem__)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.segmented_control(
             _("Twin"),
@@ -65,13 +66,7 @@ def _which(_: Words, twins: Mapping[str, Model]) -> tuple[str, int]:
             persist_state="session",
             wrap=True,
         )
-        st.segmented_control(
-            _("Head of the first layer"),
-            list(range(1, heads + 1)),
-            key="twin_head",
-            required=True,
-            persist_state="session",
-        )
+        head = choose_number(_("Head of the first layer"), "twin_head", list(range(1, heads + 1)), 1)
     return name, head - 1
 
 

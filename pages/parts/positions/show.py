@@ -26,6 +26,11 @@ def predict(_: Words, key: str, question: str, options: Mapping[str, str]) -> st
     return guess
 
 
+def error(value: float) -> str:
+    """A relative error, whose size no longer matters beyond 10."""
+    return "> 10" if value > 10 else number(value)
+
+
 def number(value: float) -> str:
     """Three decimals, or one digit and a power of ten where those would say nothing."""
     return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"

@@ -1,9 +1,8 @@
-"""Part 1: the formula, its waves, how alike positions are, and why it takes sines with cosines of many speeds."""
+"""Part 1: the formula, its waves, how alike positions are, and what follows from that."""
 
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 import torch
 
@@ -14,15 +13,16 @@ from pages.parts.address import keep
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
-from pages.parts.positions.show import number, predict
+from pages.parts.positions.show import number
+from pages.parts.positions.telling import alternatives, telling_apart
+from pages.parts.positions.turning import turning
 from pages.parts.selection import clicked, read_clamped, write_place
 from pages.parts.words import Words
 
 WIDTHS = (8, 16, 32, 64, 128, 256)
 BASES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
-SHOWN, FARTHEST, MANY = 64, 128, 2_000
+SHOWN, FARTHEST = 64, 128
 MOST_WAVES = 4
-TABLE_WIDTH, TABLE_SHIFT = 16, 5
 
 
 def pattern(here: Visit) -> None:
@@ -41,9 +41,10 @@ def pattern(here: Visit) -> None:
     with left:
         _similarity(_, width, base)
     with right:
-        _rotation(_, width, base)
-    _collisions(_, width, base)
-    _alternatives(_)
+        _products(_, vectors)
+    turning(_, width, base)
+    telling_apart(_, width, base)
+    alternatives(_)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -180,116 +181,45 @@ def _similarity(_: Words, width: int, base: float) -> None:
         )
 
 
-def _rotation(_: Words, width: int, base: float) -> None:
-    vectors = torch.from_numpy(_vectors(width, base, 200))
-    by = keep("shift", 7, lambda text: min(max(int(text), 1), 100))
-    st.markdown(
-        _(
-            "To move on by k positions is to **turn** each pair by a fixed angle, wherever one stands: "
-            "$PE(pos{+}k) = R_k\\, PE(pos)$. So one matrix serves all positions, which is what the paper hoped "
-            "attention would use to look k words back. It takes both: a sine alone cannot be turned."
-        )
+def _products(_: Words, vectors: np.ndarray) -> None:
+    count, width = vectors.shape
+    products = vectors @ vectors.T / (width / 2)
+    cell = keep("alike", None, read_clamped(count, count), write_place) or (10, 17)
+    st.markdown(_("**Position × position**: all these products. Along a diagonal the distance is the same."))
+    names = [str(position) for position in range(count)]
+    data = charts.matrix(
+        products,
+        rows=names,
+        columns=names,
+        cell=cell,
+        limit=1.0,
+        words={
+            "label": _("Likeness of every two positions; arrow keys move from cell to cell"),
+            "query": _("position"),
+            "key": _("other position"),
+            "weight": _("similarity"),
+            "sum": "",
+            "masked": "",
+        },
     )
-    st.slider(_("Move on by k positions"), 1, 100, key="shift", persist_state="session")
-    lengths = vectors.norm(dim=-1)
+
+    def take() -> None:
+        place = clicked("products", "cell", count, count)
+        if place:
+            st.session_state["alike"] = place
+
+    draw(data, key="products", on_cell=take)
     st.html(
         facts(
             {
-                _("largest error of R_k PE(pos)"): number(experiments.rotation_error(vectors, by, base)),
-                _("similarity beyond the distance"): number(experiments.toeplitz_deviation(vectors @ vectors.T)),
-                _("length of every vector"): f"{lengths.min():.3f} – {lengths.max():.3f}",
-                _("√(d/2), what it should be"): f"{(width / 2) ** 0.5:.3f}",
+                _("distance k"): str(abs(cell[0] - cell[1])),
+                _("similarity"): f"{products[cell]:.3f}",
+                _("similarity beyond the distance"): number(
+                    experiments.toeplitz_deviation(torch.from_numpy(vectors @ vectors.T))
+                ),
             }
         )
     )
     st.caption(
-        _(
-            "Computed for positions 0 to 199 in double precision: the errors are rounding. “Beyond the distance” "
-            "is the largest standard deviation of the similarity among pairs that are equally far apart."
-        )
-    )
-
-
-def _collisions(_: Words, width: int, base: float) -> None:
-    st.subheader(_("Why so many pairs?"))
-    question = _(
-        "Keep only the first, fastest pairs. How many does it take until, among {many} positions, no two are more "
-        "alike than neighbours are?"
-    ).format(many=f"{MANY:,}")
-    guess = predict(_, "pairs_guess", question, {"1": "1", "2": "2", "4": "4", "8": "8", "16": "16"})
-    if guess is None:
-        return
-    found = _most_alike(width, base)
-    enough = next((pairs for pairs, each in enumerate(found, 1) if each.distance == 1), None)
-    chosen = keep("pairs", 1, lambda text: min(max(int(text), 1), len(found)))
-    left, right = st.columns([6, 5], gap="large")
-    with left:
-        names = {
-            "pairs": _("pairs kept"),
-            "apart": _("distance of the two vectors"),
-            "nearest": _("the two most alike positions"),
-            "neighbour": _("two neighbours"),
-        }
-        nearest, neighbours = [each.apart for each in found], [each.neighbours for each in found]
-        st.altair_chart(charts.collisions(nearest, neighbours, chosen, words=names))
-    with right:
-        st.slider(_("Pairs kept"), 1, len(found), key="pairs", persist_state="session")
-        here = found[chosen - 1]
-        st.markdown(
-            _("Most alike: positions **{first}** and **{second}**, whose vectors are {apart} apart.").format(
-                first=0, second=here.distance, apart=number(here.apart)
-            )
-        )
-        st.markdown(_verdict(_, guess, enough))
-        st.caption(_("Computed from the formula for every distance below {many}.").format(many=f"{MANY:,}"))
-
-
-@st.cache_data(max_entries=40, show_spinner=False)
-def _most_alike(width: int, base: float) -> list[experiments.Alike]:
-    return experiments.most_alike(width, base, MANY)
-
-
-def _verdict(_: Words, guess: str, enough: int | None) -> str:
-    if enough is None:
-        return _("You said {guess}. With this width and base not even all pairs are enough.").format(guess=guess)
-    return _("You said {guess}; it takes **{enough}** with this width and base.").format(guess=guess, enough=enough)
-
-
-def _alternatives(_: Words) -> None:
-    st.subheader(_("Why not something simpler?"))
-    st.markdown(
-        _(
-            "The same questions put to other ways of numbering {count} positions, with {width} channels. A good "
-            "encoding stays small, tells positions apart, lets similarity depend on distance alone, and moves on "
-            "by one fixed map."
-        ).format(count=200, width=TABLE_WIDTH)
-    )
-    names = {
-        "sinusoid": _("sines and cosines"),
-        "sines": _("sines only"),
-        "index": _("the index 0, 1, 2 …"),
-        "fraction": _("index ÷ length"),
-        "one-hot": _("one-hot, 200 channels"),
-        "random": _("random vectors"),
-    }
-    found = {name: experiments.properties(name, TABLE_WIDTH, by=TABLE_SHIFT) for name in names}
-    table = pd.DataFrame(
-        {
-            _("encoding"): list(names.values()),
-            _("largest entry"): [number(each.largest) for each in found.values()],
-            _("lengths"): [f"{each.shortest:.2f} – {each.longest:.2f}" for each in found.values()],
-            _("similarity beyond the distance"): [number(each.toeplitz) for each in found.values()],
-            _("error of one map for {shift} steps").format(shift=TABLE_SHIFT): [
-                "> 10" if each.shift > 10 else number(each.shift) for each in found.values()
-            ],
-            _("nearest two vectors"): [number(each.nearest) for each in found.values()],
-        }
-    )
-    st.dataframe(table, hide_index=True, height="content")
-    st.caption(
-        _(
-            "Measured here. The map is the best one that the first 50 positions teach, tried on the others: 0 is "
-            "exact, 1 as bad as answering the mean. An index moves on exactly, but grows without bound, and its "
-            "similarity says where two words stand rather than how far apart."
-        )
+        _("“Beyond the distance” is the largest standard deviation of the similarity among pairs equally far apart.")
     )

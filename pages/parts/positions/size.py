@@ -5,11 +5,14 @@ from torch import Tensor
 
 from core.charts import positions as charts
 from core.experiments import positions as experiments
-from pages.parts.address import keep
+from pages.parts import models
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
+from pages.parts.options import choose_number
 from pages.parts.positions.show import predict
+from pages.parts.positions.twins import run_of
 from pages.parts.words import Words
+from pages.parts.zoo import at_hand
 
 SCALES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 WIDTHS = (16, 32, 64, 128)
@@ -45,7 +48,11 @@ def _options(_: Words) -> dict[str, str]:
 
 
 def _measured(here: Visit, guess: str) -> None:
-    _, run, config = here.words, here.run, here.model.network.config
+    _ = here.words
+    found = at_hand(_, [models.TRANSLATOR])
+    if not found:
+        return
+    run, config = run_of(here, models.TRANSLATOR), found[models.TRANSLATOR].network.config
     words, places = run.source.embedding.norm(dim=-1), run.source.position.norm(dim=-1)
     series = {_("word vector × √d"): words.tolist(), _("position vector"): places.tolist()}
     left, right = st.columns([6, 5], gap="large")
@@ -101,11 +108,8 @@ def _probe(_: Words) -> None:
             "never seen. **Scale 1** is what the paper adds."
         ).format(tokens=experiments.TOKENS, places=experiments.PLACES)
     )
-    width = keep("probe", 64, {str(each): each for each in WIDTHS}.__getitem__)
     left, right = st.columns([6, 5], gap="large")
-    right.segmented_control(
-        _("Width d of the mixed vector"), WIDTHS, key="probe", required=True, persist_state="session"
-    )
+    width = choose_number(_("Width d of the mixed vector"), "probe", WIDTHS, 64)
     found = {scale: _readable(width, scale, "sum") for scale in SCALES}
     concat = _readable(width, 1.0, "concat")
     token, place = _("which word"), _("which position")

@@ -16,8 +16,9 @@ from pages.parts.frame import Visit
 from pages.parts.positions.learning import learning
 from pages.parts.positions.scores import inside
 from pages.parts.positions.show import number
-from pages.parts.positions.twins import at_hand, introduce, names, run_of, vocabulary
+from pages.parts.positions.twins import TWINS, introduce, run_of, vocabulary
 from pages.parts.words import Words
+from pages.parts.zoo import at_hand, names
 
 ROUNDS = 25
 
@@ -25,7 +26,7 @@ ROUNDS = 25
 def sum_or_concat(here: Visit) -> None:
     """The identity, the cost, the learning, and inside the first scores."""
     _ = here.words
-    twins = at_hand(_)
+    twins = at_hand(_, TWINS)
     if not twins:
         return
     introduce(here, twins)

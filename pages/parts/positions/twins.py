@@ -1,71 +1,30 @@
-"""The four trained twins: their names, which are at hand, and which pieces of the sentence they know."""
+"""The twins whose positions differ: which are compared, which of them can take the sentence, and what they know."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import streamlit as st
 
 from core.charts.positions import COLOURS
-from core.checkpoint import CheckpointError, Model
-from core.measures.curves import Record, read_log
+from core.checkpoint import Model
 from core.run import Run
 from core.tokens import Token
 from pages.parts import models
 from pages.parts.bar import marked
 from pages.parts.frame import Visit
 from pages.parts.words import Words
+from pages.parts.zoo import names
 
 TWINS = ("positions-sum", "positions-concat", "positions-concat-equal", "positions-none")
-
-
-def names(_: Words) -> dict[str, str]:
-    """The twins as they are called on the screen."""
-    return {
-        "positions-sum": _("Sum"),
-        "positions-concat": _("Concat, wider"),
-        "positions-concat-equal": _("Concat, equal"),
-        "positions-none": _("No positions"),
-    }
+"""Those that compare adding with putting beside, and with nothing."""
+LEARNED = ("positions-learned", "positions-learned-concat")
+EVERY = (*TWINS[:3], *LEARNED, "positions-rotary", "positions-alibi", "positions-none")
+_COLOURS = dict(zip((*TWINS, *LEARNED, "positions-rotary", "positions-alibi"), COLOURS, strict=True))
 
 
 def palette(_: Words) -> dict[str, str]:
     """Each twin's colour by the name it has on the screen, the same in every chart."""
-    return dict(zip(names(_).values(), COLOURS, strict=True))
-
-
-def at_hand(_: Words) -> dict[str, Model]:
-    """The twins that can be read; for each of the others, what is wrong and the command that restores it."""
-    found, wrong = {}, {}
-    for name in TWINS:
-        try:
-            found[name] = models.model(name)
-        except CheckpointError as error:
-            wrong[name] = str(error)
-    _complain(_, wrong)
-    return found
-
-
-def logs(_: Words, twins: Mapping[str, Model]) -> dict[str, list[Record]]:
-    """The training logs of these twins, as far as they can be read."""
-    found, wrong = {}, {}
-    for name in twins:
-        try:
-            found[name] = _log(name, str(models.assets()))
-        except CheckpointError as error:
-            wrong[name] = str(error)
-    _complain(_, wrong)
-    return found
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _log(name: str, assets: str) -> list[Record]:
-    return read_log(name, assets=models.assets())
-
-
-def _complain(_: Words, wrong: Mapping[str, str]) -> None:
-    for name, error in wrong.items():
-        st.warning(_("{twin} cannot be shown.").format(twin=names(_)[name]), icon=":material/error:")
-        st.text(error)
+    return {names(_)[name]: colour for name, colour in _COLOURS.items()}
 
 
 def vocabulary(twins: Mapping[str, Model]) -> int:
@@ -78,8 +37,28 @@ def run_of(here: Visit, name: str) -> Run:
     return models.run(here.run.source_text, here.run.direction, name)
 
 
+def able(_: Words, twins: Mapping[str, Model], tokens: int) -> dict[str, Model]:
+    """The twins that have a position for each of so many tokens; what the others lack is said."""
+    found = {name: each for name, each in twins.items() if tokens <= (each.network.config.reach or tokens)}
+    for name, each in twins.items():
+        if name not in found:
+            st.warning(
+                _(
+                    "“{twin}” knows {most} positions and no more; this sentence or its translation needs {needed}. "
+                    "These can take it: {others}."
+                ).format(
+                    twin=names(_)[name],
+                    most=each.network.config.reach,
+                    needed=tokens,
+                    others=", ".join(names(_)[other] for other in found) or "–",
+                ),
+                icon=":material/straighten:",
+            )
+    return found
+
+
 def introduce(here: Visit, twins: Mapping[str, Model]) -> None:
-    """What the twins are, and the sentence with the pieces that they never saw underlined."""
+    """What the first four twins are, and the sentence with the pieces that they never saw underlined."""
     _ = here.words
     st.markdown(
         _(
@@ -88,19 +67,25 @@ def introduce(here: Visit, twins: Mapping[str, Model]) -> None:
             "once with the budget of the sum), or left out."
         )
     )
-    known = _seen(twins)
+    known = _seen(twins.values())
     if known:
         text = _("Their sentences were made of {known} of the {pieces} pieces that the tokenizer has.")
         st.markdown(text.format(known=f"{len(known):,}", pieces=f"{vocabulary(twins):,}"))
-    tokens = _marked(here.run.source_tokens, known)
+    mark_unseen(here, twins.values())
+
+
+def mark_unseen(here: Visit, twins: Iterable[Model]) -> None:
+    """The sentence with the pieces underlined that these twins never saw, if there are any."""
+    _ = here.words
+    tokens = _marked(here.run.source_tokens, _seen(twins))
     if any(token.unseen for token in tokens):
         st.html(f'<div style="overflow-wrap:anywhere">{marked(_, here.run.source_text, tokens)}</div>')
         st.caption(_("Underlined: words outside what the twins were trained on. There they can only guess."))
 
 
-def _seen(twins: Mapping[str, Model]) -> frozenset[int]:
+def _seen(twins: Iterable[Model]) -> frozenset[int]:
     """The pieces in the training of any twin, as far as their cards list them."""
-    lists = [twin.card.get("vocabulary_seen", ()) for twin in twins.values()]
+    lists = [twin.card.get("vocabulary_seen", ()) for twin in twins]
     return frozenset(piece for pieces in lists for piece in pieces)
 
 

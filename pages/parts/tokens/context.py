@@ -147,11 +147,10 @@ def _own(here: Visit, word: Ambiguous) -> Occurrence | None:
     """The word in the visitor's sentence: the one above, or one typed for this."""
     _ = here.words
     typed = keep("own_sentence", "", lambda text: text[:LONGEST])
-    text, complaint = read_sentence(_, typed, here.model.tokenizer) if typed else ("", "")
+    text, complaint = read_sentence(_, typed, here.model) if typed.strip() else ("", "")
     st.text_input(
         _("A sentence of your own with {word}").format(word=word.word),
         key="own_sentence",
-        max_chars=LONGEST,
         persist_state="session",
         placeholder=word.senses[0].texts[-1],
     )

@@ -11,9 +11,10 @@ from core.charts.figures import unique
 from core.charts.pictures import inlined
 from core.run import EmbeddingRun, Run
 from core.tokens import Token
-from pages.parts.address import keep, one_of
+from pages.parts.address import keep
 from pages.parts.escape import facts, in_html, in_markdown
 from pages.parts.frame import Visit
+from pages.parts.options import choose_one
 from pages.parts.positions.show import number
 from pages.parts.tables import table_height
 from pages.parts.tokens.changing import change
@@ -50,17 +51,8 @@ def from_text_to_rows(here: Visit) -> None:
 
 
 def _side(_: Words) -> str:
-    side = keep("tokens_side", "source", one_of(SIDES))
     names = {"source": _("what the encoder reads"), "target": _("what the decoder reads")}
-    st.segmented_control(
-        _("Sentence"),
-        SIDES,
-        format_func=names.get,
-        key="tokens_side",
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-    )
+    side = choose_one(_("Sentence"), "tokens_side", names, "source", labelled=False)
     return side
 
 
@@ -145,7 +137,7 @@ def _table(here: Visit, tokens: tuple[Token, ...], text: str) -> None:
     st.markdown(
         _(
             "The tokenizer knows **{pieces}** pieces, so the table has as many rows, each of {width} numbers. "
-            "{repeated} tokens of this sentence repeat an earlier piece: same id, same row, wherever it stands."
+            "Tokens of this sentence that repeat an earlier piece: {repeated}. Same id, same row, wherever they stand."
         ).format(
             pieces=f"{here.model.network.config.vocabulary:,}",
             width=here.model.network.config.content_width,
@@ -220,7 +212,7 @@ def _strips(here: Visit, side: str, token: Token, at: int) -> None:
     st.html(lines)
     st.caption(
         _(
-            "One cell for each channel, all on one scale from −{limit} to {limit}: orange is above zero, violet "
+            "One cell for each channel, all on one scale from −{limit} to {limit}: violet is above zero, red "
             "below, pale near zero. The row itself is hardly visible beside the position: that is what × √{width} is "
             "for."
         ).format(limit=f"{limit:.2f}", width=len(row))

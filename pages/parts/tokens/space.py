@@ -16,6 +16,7 @@ from pages.parts.address import keep, one_of
 from pages.parts.bar import clean
 from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
+from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
 from pages.parts.tokens.alone import alone
 from pages.parts.tokens.kinds import class_names, first_noun, kind_names, kinds_of, word_list, word_pairs
@@ -101,9 +102,7 @@ def _chosen(here: Visit) -> int:
         wrap=True,
         disabled=bool(typed),
     )
-    right.text_input(
-        _("or any other word"), max_chars=LONGEST_WORD, key="near_word", persist_state="session", placeholder="apple"
-    )
+    right.text_input(_("or any other word"), key="near_word", persist_state="session", placeholder="apple")
     pieces = tokenizer.encode(_inside(typed, tokenizer.first_words)) if typed else ()
     if len(pieces) > 1:
         spelling = " · ".join(in_markdown(token.piece) for token in pieces)
@@ -282,17 +281,8 @@ def _against_chance(here: Visit) -> None:
 def _by_class(here: Visit) -> None:
     _ = here.words
     names = class_names(_)
-    language = keep("kin_language", "en", one_of(("en", "ko")))
     options = {"en": _("English nouns"), "ko": _("Korean nouns")}
-    st.segmented_control(
-        _("Language of the nouns"),
-        list(options),
-        format_func=options.get,
-        key="kin_language",
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-    )
+    language = choose_one(_("Language of the nouns"), "kin_language", options, "en", labelled=False)
     found = [kin for kin in _closeness(here.model.name, language, "classes").kin if kin.name in names]
     least = sorted((kin.words for kin in found), reverse=True)[:LARGEST][-1]
     rows = [(f"{names[kin.name]} ({kin.words})", kin.observed, kin.chance) for kin in found if kin.words >= least]
@@ -364,8 +354,6 @@ _QUIET = {"displayModeBar": False, "scrollZoom": False}
 
 
 def _map_choice(_: Words) -> tuple[str, bool]:
-    group = keep("space_map", "kinds", one_of(GROUPS))
-    deep = keep("space_dimensions", "2", one_of(("2", "3")))
     names = {
         "kinds": _("Kinds of words"),
         "language": _("Languages"),
@@ -373,24 +361,9 @@ def _map_choice(_: Words) -> tuple[str, bool]:
         "ko": _("Korean nouns"),
     }
     with st.container(horizontal=True, gap="medium"):
-        st.segmented_control(
-            _("What the map shows"),
-            GROUPS,
-            format_func=names.get,
-            key="space_map",
-            required=True,
-            persist_state="session",
-            label_visibility="collapsed",
-            wrap=True,
-        )
-        st.segmented_control(
-            _("Dimensions"),
-            ("2", "3"),
-            format_func={"2": _("flat"), "3": _("in space")}.get,
-            key="space_dimensions",
-            required=True,
-            persist_state="session",
-            label_visibility="collapsed",
+        group = choose_one(_("What the map shows"), "space_map", names, "kinds", labelled=False)
+        deep = choose_one(
+            _("Dimensions"), "space_dimensions", {"2": _("flat"), "3": _("in space")}, "2", labelled=False
         )
     return group, deep == "3"
 

@@ -1,0 +1,132 @@
+"""The choice of a model above every page: all rows with weights at hand, and what the chosen one is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from core.checkpoint import CheckpointError, Model
+from core.recurrent import RecurrentTranslator
+from core.variants import VARIANTS
+from pages.parts import models
+from pages.parts.address import keep, there
+from pages.parts.escape import facts, in_markdown
+from pages.parts.words import Words
+from pages.parts.zoo import differences, groups, names, on_the_shelf
+
+KEY = "model"
+TURNED_DOWN = "model_turned_down"  # what a link asked for in vain, and why
+
+
+def choose(_: Words) -> Model:
+    """The model of every page: the one in the link if it can be read, else the translator, which must be readable.
+
+    Raises CheckpointError where not even the translator can be read.
+    """
+    name = keep(KEY, models.TRANSLATOR, _read)
+    options = dict.fromkeys((models.TRANSLATOR, *on_the_shelf(), name))
+    titles = {each: title(_, each) for each in options}
+    with st.container(horizontal=True, gap="small", width="content"):
+        st.selectbox(
+            _("Model"),
+            options,
+            format_func=titles.get,
+            key=KEY,
+            persist_state="session",
+            label_visibility="collapsed",
+            on_change=_forget,
+            width=250,
+        )
+        model = models.model(name)
+        with st.popover(_("About it"), icon=":material/badge:"):
+            about(_, model.card)
+    return model
+
+
+def title(_: Words, name: str) -> str:
+    """A row as the list has it: the choice it varies, and its name."""
+    group, own = groups(_)[VARIANTS[name].group], names(_)[name]
+    return own if own == group else f"{group} · {own}"
+
+
+def note(_: Words) -> None:
+    """Why the model is not the one that was asked for, as long as nobody chose another."""
+    asked, why = st.session_state.get(TURNED_DOWN, ("", ""))
+    if not asked:
+        return
+    said = _("There is no model called “{name}” here; this is the translator.").format(name=in_markdown(asked))
+    st.warning(said, icon=":material/help:")
+    if why:
+        st.text(why)
+
+
+def introduce(_: Words, model: Model) -> None:
+    """What sets a model apart from the others, wherever it is not the translator."""
+    if model.name != models.TRANSLATOR:
+        st.caption(f":material/science: **{names(_)[model.name]}**: {differences(_)[model.name]}")
+
+
+def about(_: Words, card: Mapping[str, Any]) -> None:
+    """The key facts of a card, the command that trains it again, and the way to all others."""
+    st.markdown(f"**{names(_)[card['name']]}** · {differences(_)[card['name']]}")
+    st.html(facts(key_facts(_, card)))
+    st.caption(_("Stored from the training run; exact match on held-out sentences. The command that trains it again:"))
+    st.code(card["command"], language="sh", wrap_lines=True)
+    if there("pages/design_choices.py"):
+        st.page_link("pages/design_choices.py", label=_("Compare all models"), icon=":material/arrow_forward:")
+
+
+def key_facts(_: Words, card: Mapping[str, Any]) -> dict[str, str]:
+    """Steps, seeds, parameters and accuracy, as far as the card has them."""
+    stored: dict[str, Any] = {
+        _("parameters"): card["parameters"],
+        _("training steps"): card["steps"],
+        _("pairs of sentences"): card.get("pairs"),
+        _("pieces seen in training"): len(card.get("vocabulary_seen", ())),
+    }
+    found = {name: f"{value:,}" for name, value in stored.items() if value}
+    found |= {_("seeds"): ", ".join(map(str, card["seeds"]))} if card["seeds"] else {}
+    for direction, said in {"en-ko": "EN → KO", "ko-en": "KO → EN"}.items():
+        share = (card["metrics"] or {}).get(direction, {}).get("random", {}).get("exact_match")
+        found |= {} if share is None else {_("exact match, {direction}").format(direction=said): f"{share:.2f}"}
+    return found
+
+
+def looks_with_attention(_: Words, model: Model) -> bool:
+    """Whether there are layers of attention to look into; says so where there are none."""
+    if not isinstance(model.network, RecurrentTranslator):
+        return True
+    st.info(
+        _(
+            "“{name}” is a recurrent network: it has no layers of attention, norms or heads for this page to open."
+        ).format(name=names(_)[model.name]),
+        icon=":material/visibility_off:",
+    )
+    with st.container(horizontal=True, gap="small"):
+        if there("pages/before_attention.py"):
+            st.page_link("pages/before_attention.py", label=_("See inside it: Before attention"))
+        st.button(_("Back to the translator"), icon=":material/undo:", key="to_translator", on_click=_to_translator)
+    return False
+
+
+def _read(name: str) -> str:
+    """A name whose model can be read; raises ValueError for any other, and remembers why."""
+    if name != models.TRANSLATOR:
+        if name not in VARIANTS or VARIANTS[name].curves_only:
+            st.session_state[TURNED_DOWN] = name[:60], ""
+            raise ValueError(name)
+        try:
+            models.model(name)
+        except CheckpointError as error:
+            st.session_state[TURNED_DOWN] = name, str(error)
+            raise ValueError(name) from error
+    return name
+
+
+def _forget() -> None:
+    st.session_state.pop(TURNED_DOWN, None)
+
+
+def _to_translator() -> None:
+    st.session_state[KEY] = models.TRANSLATOR
+    _forget()

@@ -1,0 +1,247 @@
+"""Part 2: the logs of all runs, laid over each other by the choice that they vary, with the base always among them."""
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from core.charts import training as charts
+from core.charts.training import Line
+from core.measures.curves import Record, Spread, seeds, spread
+from core.measures.unigram import Plateau
+from core.training.worker import CLIP
+from core.variants import BASE, VARIANTS
+from pages.parts import zoo
+from pages.parts.address import keep, one_of
+from pages.parts.frame import Visit
+from pages.parts.options import choose_one
+from pages.parts.training.show import plateau, row_name
+from pages.parts.words import Words
+
+LAYERED = {"gradient_norms": "gradient_norms", "weight_norms": "weight_norms"}
+LOSSES, SHARES = ("loss", "validation_loss"), ("accuracy", "validation_exact_match")
+LOGARITHMIC = (*LOSSES, "gradient_norm", "gradient_norms")
+FIRST = "encoder.0"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is drawn: a figure of the logs, of a layer where the figure has layers."""
+
+    figure: str
+    title: str
+    layer: str = ""
+
+
+def runs(here: Visit) -> None:
+    """Choose what is compared and by which figure; then the curves, and where they end."""
+    _ = here.words
+    names = _choose_rows(_)
+    figures = _figures(_)
+    figure = choose_one(_("Figure"), "run_figure", figures, "validation_loss", labelled=False)
+    found = {name: records for name, records in zoo.logs(_, names).items() if records}
+    if not found:
+        return
+    if figure in LAYERED:
+        lines, asked = _by_layer(_, found, Asked(figure, figures[figure]))
+    else:
+        asked = Asked(figure, figures[figure])
+        lines = {row_name(_, name): spread(records, figure) for name, records in found.items()}
+    _draw(_, {name: points for name, points in lines.items() if points}, asked, found)
+    silent = [name for name, points in lines.items() if not points]
+    if silent:
+        st.caption(_("Not in the log of: {names}.").format(names=", ".join(silent)))
+
+
+# --- choosing -------------------------------------------------------------------------------------------------------
+
+
+def _choose_rows(_: Words) -> list[str]:
+    """The base and the rows of a group."""
+    groups = {group: name for group, name in zoo.groups(_).items() if group != "grid"} | _grids(_)
+    group = keep("run_group", "positions", one_of(groups))
+    st.selectbox(_("Runs that vary"), list(groups), format_func=groups.get, key="run_group", persist_state="session")
+    mine = [name for name, variant in VARIANTS.items() if variant.group == group or name.startswith(f"{group}-")]
+    return list(dict.fromkeys([BASE, *mine]))
+
+
+def _grids(_: Words) -> dict[str, str]:
+    """The grid in four parts, as twenty-four curves say nothing."""
+    places = {"pre-norm": _("pre-LN"), "post-norm": _("post-LN")}
+    return {
+        f"schedule-{place}-{depth}": _("Warm-up and rate: {place}, {depth} + {depth} layers").format(
+            place=said, depth=depth
+        )
+        for place, said in places.items()
+        for depth in (6, 12)
+    }
+
+
+def _figures(_: Words) -> dict[str, str]:
+    return {
+        "loss": _("Loss, training"),
+        "accuracy": _("Tokens right, training"),
+        "validation_loss": _("Loss, unseen"),
+        "validation_exact_match": _("Sentences right, unseen"),
+        "learning_rate": _("Learning rate"),
+        "gradient_norm": _("Gradient norm"),
+        "gradient_norms": _("Gradient norm per layer"),
+        "weight_norms": _("Weight norm per layer"),
+    }
+
+
+def _by_layer(_: Words, found: Mapping[str, Sequence[Record]], asked: Asked) -> tuple[dict[str, list[Spread]], Asked]:
+    """One layer of every run, or every layer of one run."""
+    ways = {"runs": _("one layer, every run"), "layers": _("every layer, one run")}
+    if choose_one(_("Lines"), "run_lines", ways, "runs", labelled=False) == "layers":
+        names = {name: row_name(_, name) for name in found}
+        name = keep("run_row", next(iter(names)), one_of(names))
+        st.selectbox(_("Run"), list(names), format_func=names.get, key="run_row", persist_state="session")
+        layers = [layer for layer in layers_of(found[name], asked.figure) if "." in layer]
+        return {_layer_name(_, layer): layer_spread(found[name], asked.figure, layer) for layer in layers}, asked
+    layers = list(dict.fromkeys(layer for records in found.values() for layer in layers_of(records, asked.figure)))
+    if not layers:
+        return {row_name(_, name): [] for name in found}, asked
+    layer = keep("run_layer", FIRST if FIRST in layers else layers[0], one_of(layers))
+    st.selectbox(
+        _("Layer"), layers, format_func=lambda each: _layer_name(_, each), key="run_layer", persist_state="session"
+    )
+    lines = {row_name(_, name): layer_spread(records, asked.figure, layer) for name, records in found.items()}
+    return lines, Asked(asked.figure, f"{asked.title}: {_layer_name(_, layer)}", layer)
+
+
+def layers_of(records: Sequence[Record], figure: str) -> list[str]:
+    """The parts of the network whose norms a log has, in the network's order."""
+    return list(next((record[figure] for record in records if isinstance(record.get(figure), Mapping)), {}))
+
+
+def layer_spread(records: Sequence[Record], figure: str, layer: str) -> list[Spread]:
+    """The norm of one layer over the seeds."""
+
+    def values() -> Iterator[Record]:
+        for record in records:
+            if layer in (record.get(figure) or {}):
+                yield {"step": record["step"], "norm": record[figure][layer]}
+
+    return spread(values(), "norm")
+
+
+def _layer_name(_: Words, layer: str) -> str:
+    stack, dot, number = layer.partition(".")
+    names = {
+        "embedding": _("word embedding"),
+        "source": _("source: embedding to input"),
+        "target": _("target: embedding to input"),
+        "encoder": _("encoder, final norm"),
+        "decoder": _("decoder, final norm"),
+        "readout": _("readout"),
+    }
+    if dot and number.isdigit():
+        stacks = {"encoder": _("encoder"), "decoder": _("decoder")}
+        return _("{stack}, layer {number}").format(stack=stacks.get(stack, stack), number=int(number) + 1)
+    return names.get(layer, layer)
+
+
+# --- drawing --------------------------------------------------------------------------------------------------------
+
+
+def _draw(_: Words, lines: Mapping[str, Sequence[Spread]], asked: Asked, found: Mapping[str, Sequence[Record]]) -> None:
+    if not lines:
+        st.markdown(_("None of these logs has this figure."))
+        return
+    own = [name for name in lines if name != row_name(_, BASE)] or list(lines)
+    last = max(lines[name][-1].step for name in own)
+    cut = {name: [point for point in points if point.step <= last] for name, points in lines.items()}
+    shares = asked.figure in SHARES
+    st.vega_lite_chart(
+        charts.curves(
+            [Line(name, points) for name, points in cut.items() if points],
+            words={"step": _("training step"), "figure": asked.title},
+            levels=_levels(_, asked.figure, VARIANTS[list(found)[-1]].group),
+            logarithmic=asked.figure in LOGARITHMIC,
+            domain=[0, 1] if shares else None,
+        )
+    )
+    st.caption(
+        _(
+            "Stored from the training runs, {seeds}. A line is the median over the seeds, its band reaches from the "
+            "lowest to the highest; with one seed there is no band."
+        ).format(seeds=_seeds(_, found))
+    )
+    _ends(_, cut)
+
+
+def _levels(_: Words, figure: str, group: str) -> dict[str, float]:
+    """The null lines of a figure: what guessing gives, or the norm at which gradients are clipped."""
+    if figure == "gradient_norm":
+        return {_("clipped to this"): CLIP}
+    if figure not in (*LOSSES, "accuracy") or group == "translator":
+        return {}
+    flat = plateau(_)
+    return levels(_, figure, flat) if flat else {}
+
+
+def levels(_: Words, figure: str, flat: Plateau) -> dict[str, float]:
+    """What who guesses blindly, and who knows how frequent each token is, reaches in this figure."""
+    if figure == "accuracy":
+        return {_("always the most frequent token"): flat.accuracy}
+    unseen = figure == "validation_loss"
+    return {
+        _("guessing among all pieces (ln V)"): math.log(flat.vocabulary),
+        _("unigram plateau: frequencies alone"): flat.held_out_loss if unseen else flat.loss,
+    }
+
+
+def _seeds(_: Words, found: Mapping[str, Sequence[Record]]) -> str:
+    counts = {name: len(seeds(records)) or 1 for name, records in found.items()}
+    low, high = min(counts.values()), max(counts.values())
+    return (
+        _("{count} seeds each").format(count=low)
+        if low == high
+        else _("{fewest} to {most} seeds").format(fewest=low, most=high)
+    )
+
+
+def _ends(_: Words, lines: Mapping[str, Sequence[Spread]]) -> None:
+    """Where each line ends, beside the base at that very step."""
+    base = lines.get(row_name(_, BASE), [])
+    rows = []
+    for name, points in lines.items():
+        if not points:
+            continue
+        end = points[-1]
+        beside = next((point for point in base if point.step == end.step), None)
+        rows.append(
+            {
+                _("run"): name,
+                _("last step"): end.step,
+                _("median"): end.middle,
+                _("lowest"): end.low,
+                _("highest"): end.high,
+                _("minus the base at that step"): end.middle - beside.middle if beside else None,
+            }
+        )
+    number = st.column_config.NumberColumn(format="%.4g")
+    formats = {_(name): number for name in ("median", "lowest", "highest", "minus the base at that step")}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", column_config=formats)
+    if base and len(rows) > 1:
+        st.markdown(_apart(_, lines, base))
+
+
+def _apart(_: Words, lines: Mapping[str, Sequence[Spread]], base: Sequence[Spread]) -> str:
+    """Which runs end outside the range that the base's own seeds span, which is what chance alone does."""
+    at = {point.step: point for point in base}
+    outside = [
+        name
+        for name, points in lines.items()
+        if points[-1].step in at and not at[points[-1].step].low <= points[-1].middle <= at[points[-1].step].high
+    ]
+    width = statistics.median(point.high - point.low for point in base)
+    if width == 0:
+        return _("The base has a single seed here, so nothing says how much of a difference is chance.")
+    if not outside:
+        return _("Every run ends within what the base's seeds span among themselves: no difference to speak of.")
+    return _("Ends outside what the base's seeds span among themselves: **{names}**.").format(names=", ".join(outside))
