@@ -43,11 +43,14 @@ class EmbeddingRun:
 
 @dataclass(frozen=True, eq=False)
 class NormRun:
-    """One layer norm: output = gain · normalized + bias, normalized = (input − mean) / √(variance + ε)."""
+    """One norm: output = gain · normalized + bias, normalized = (input − mean) / √(variance + ε).
+
+    Mean and variance have one value for each token, or for each channel, as the norm shares them.
+    """
 
     input: Float[Tensor, "position width"]
-    mean: Float[Tensor, "position 1"]
-    variance: Float[Tensor, "position 1"]
+    mean: Float[Tensor, "#position #width"]
+    variance: Float[Tensor, "#position #width"]
     normalized: Float[Tensor, "position width"]
     output: Float[Tensor, "position width"]
 
@@ -196,7 +199,7 @@ class Run:
             return contributions(self.captured[f"{part}.head_outputs"], self.output_weights[part])[0]
         if path not in self.captured and name in DERIVED:
             return Context().run(self._replayed, part, path)[0]
-        value = self.captured[path][0]
+        value = self.captured[path][0].detach()  # a trained table of positions is heard as it is
         return value[0] if name == "mask" and len(value) == 1 else value
 
     def arrays(self) -> dict[str, NDArray[Any]]:

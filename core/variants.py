@@ -56,6 +56,7 @@ def layers(count: int) -> dict[str, int]:
 small = partial(Config, heads=4, feed_forward=256, encoder_layers=2, decoder_layers=2)
 base = partial(small, width=64, content_width=64)
 beside = partial(small, width=72, content_width=56)  # 56 + 16 channels
+narrow = partial(small, width=32, content_width=32, feed_forward=128)
 recurrent = partial(RecurrentConfig, content_width=64)
 twins = Recipe(steps=2_400, batch_tokens=1_000, learning_rate=3e-3, warmup=300, pairs=100_000, slice=True)
 deep = replace(twins, steps=600, warmup=150)
@@ -185,6 +186,12 @@ VARIANTS: dict[str, Variant] = {
         decoder_layers=4,
     ),
     "mask-none": row("masks", base, "Lets the decoder see the word it is asked for in training.", mask="open"),
+    "time-lapse": Variant(
+        partial(small, width=48, content_width=48, feed_forward=192),
+        replace(twins, snapshots=24),
+        "Is kept at steps spread evenly over the logarithm of the run, so that a sentence can be seen through it.",
+        "time-lapse",
+    ),
     "recurrent-tanh": row(
         "before attention", recurrent, "A simple recurrent network reads, another writes.", cell="tanh", width=212
     ),
@@ -214,12 +221,6 @@ VARIANTS: dict[str, Variant] = {
     "depth-6-bare": row("depth", base, "Six layers a stack without residuals.", deep, residual="none", **layers(6)),
     "depth-12-bare": row(
         "depth", base, "Twelve layers a stack without residuals.", deep, residual="none", **layers(12)
-    ),
-    "time-lapse": Variant(
-        partial(small, width=48, content_width=48, feed_forward=192),
-        replace(twins, snapshots=24),
-        "Is kept at steps spread evenly over the logarithm of the run, so that a sentence can be seen through it.",
-        "time-lapse",
     ),
     **{
         f"schedule-{name}": Variant(

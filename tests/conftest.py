@@ -1,13 +1,15 @@
 """Shapes in signatures are checked while the tests run; models are tiny, seeded and real."""
 
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from visits import forget
 
 CORE = Path(__file__).parent.parent / "core"
 SHAPED = [f"core.{path.stem}" for path in CORE.iterdir() if path.stem not in ("corpus", "__main__", "__init__")]
@@ -68,3 +70,14 @@ def tiny_model(tiny_tokenizer: Tokenizer) -> Model:
         for parameter in network.parameters():
             parameter.mul_(2.0)
     return Model(name="tiny", network=network, tokenizer=tiny_tokenizer, card={})
+
+
+@pytest.fixture
+def assets(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of a test file's own `stored` that a test may damage; the app reads it, and forgets it afterwards."""
+    copy = tmp_path / "assets"
+    shutil.copytree(stored, copy)
+    monkeypatch.setenv("HEADROOM_ASSETS", str(copy))
+    forget()
+    yield copy
+    forget()

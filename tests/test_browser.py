@@ -464,3 +464,17 @@ def test_nothing_sticks_out_on_a_phone(server: str, visit: Callable[..., Page], 
     )
     assert max(edges) <= 391
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth <= innerWidth")
+
+
+def test_the_maps_follow_the_player_of_the_time_lapse(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/training?lang=en&training=lapse&lapse_guess=loss&lapse_kind=encoder")
+    maps = page.locator(".headroom-map canvas")
+    maps.nth(1).wait_for()
+    settled(page)
+    before = [picture(each) for each in maps.all()]
+    page.get_by_role("button", name="Play").click()
+    page.locator(".headroom-player output", has_text=re.compile(r"\((?!1 )\d+ of")).wait_for()
+    page.get_by_role("button", name="Pause").click()
+    page.wait_for_function("() => location.search.includes('lapse_step=')")
+    after = [picture(each) for each in maps.all()]
+    assert all(young != old for young, old in zip(before, after, strict=True))

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import visits
 from streamlit.testing.v1 import AppTest
+from visits import settled, shown
 
 from core.charts import heatmap
 from core.charts.positions import signed_bytes
@@ -33,22 +35,7 @@ Arrays = dict[str, np.ndarray]
 
 def opened(part: str = "steps", **address: str) -> AppTest:
     """A part of the page opened through a link, as on a fresh server."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for name, value in ({"lang": "en", "text": PEAR, "decoding": part} | address).items():
-        app.query_params[name] = value
-    app.run()
-    return settled(app.switch_page("pages/decoding.py").run())
-
-
-def settled(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def shown(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "html", "warning", "error", "text", "latex")
-    blocks = [block for kind in kinds for block in app.get(kind)]
-    return "\n".join(str(getattr(block, "value", "") or getattr(block.proto, "body", "")) for block in blocks)
+    return visits.opened("decoding", **({"text": PEAR, "decoding": part} | address))
 
 
 def played(app: AppTest, mode: str, number: int = 0) -> dict[str, Any]:

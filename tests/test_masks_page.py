@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
+import visits
 from streamlit.testing.v1 import AppTest
+from visits import rows_of, settled, shown
 
 from core.charts import heatmap
 from core.experiments import masks as experiments
@@ -37,22 +38,7 @@ BAD = (
 
 def opened(part: str = "three", **address: str) -> AppTest:
     """A part of the page opened through a link, as on a fresh server."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in ({"lang": "en", "text": CAT, "mask_part": part} | address).items():
-        app.query_params[name] = value
-    app.run()
-    return settled(app.switch_page("pages/masks.py").run())
-
-
-def settled(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def shown(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "html", "warning", "error", "text", "code")
-    blocks = [block for kind in kinds for block in app.get(kind)]
-    return "\n".join(str(getattr(block, "value", "") or getattr(block.proto, "body", "")) for block in blocks)
+    return visits.opened("masks", **({"text": CAT, "mask_part": part} | address))
 
 
 def canvases(app: AppTest) -> dict[str, tuple[dict[str, Any], np.ndarray]]:
@@ -63,13 +49,6 @@ def canvases(app: AppTest) -> dict[str, tuple[dict[str, Any], np.ndarray]]:
             header, cells = heatmap.unpack(component.proto.bytes)
             found[header["words"]["label"].split(";")[0]] = header, cells.reshape(header["shape"])
     return found
-
-
-def rows_of(app: AppTest, chart: int) -> list[dict[str, Any]]:
-    tables = [
-        pa.ipc.open_stream(each.data.data).read_all() for each in app.get("vega_lite_chart")[chart].proto.datasets
-    ]
-    return [row for table in tables for row in table.to_pylist()]
 
 
 def run_of(text: str = CAT) -> Run:
@@ -231,7 +210,7 @@ def test_the_leak_meter_waits_for_a_prediction() -> None:
     settled(app.run())
     assert not app.dataframe
     settled(app.button[-1].click().run())
-    assert "That was right." in shown(app) and not app.code
+    assert "That was right." in shown(app) and all(each.language == "sh" for each in app.code)
 
 
 def test_the_leak_meter_shows_the_measured_leaks() -> None:

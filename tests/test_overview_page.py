@@ -62,8 +62,8 @@ def kept(app: AppTest) -> dict[str, str | None]:
 
 
 def pages(step: str) -> list[str]:
-    """Where the buttons of a step lead, as far as there is something."""
-    return [f"pages/{name}.py" for name in LEADS[step] if (ROOT / "pages" / f"{name}.py").exists()]
+    """Where the buttons of a step lead."""
+    return [f"pages/{name}.py" for name in LEADS[step]]
 
 
 def bar(app: AppTest) -> str:

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from core.experiments import positions as experiments
+from core.experiments import tables
 from core.positions import POSITIONS, Sinusoidal, SinusoidalConcat, sinusoid
 
 
@@ -73,13 +75,13 @@ def test_beside_is_two_products_and_a_sum_is_four() -> None:
 def test_every_row_fills_the_stream_and_finds_the_way_back(name: str) -> None:
     """The stream is as wide as promised, its read-out as wide as the embedding."""
     content = 12
-    width = 20 if name == "sinusoidal-concat" else content
+    width = 20 if name.endswith("concat") else content
     row = POSITIONS[name](width, content, 8)
     position = row(2, 3)
     stream = row.combine(torch.zeros(1, 3, content), position[None])
     assert stream.shape == (1, 3, width)
     assert POSITIONS[name].readout(width, content)(stream).shape == (1, 3, content)
-    assert not row.state_dict(), "positions are computed, so nothing of them is stored"
+    assert bool(row.state_dict()) == name.startswith("learned"), "what is computed is not stored"
 
 
 def test_positions_beyond_the_table_are_computed() -> None:
@@ -94,3 +96,43 @@ def test_widths_that_cannot_be_joined_are_refused(name: str, width: int) -> None
     """A sum needs equal widths, a concatenation room beside the words."""
     with pytest.raises(ValueError, match="12"):
         POSITIONS[name](width, 12, 8)
+
+
+# --- what positions are compared in ---
+
+
+def test_distance_explains_the_sinusoid_and_hardly_a_random_table() -> None:
+    """A table that is half rule and half noise lies between the two."""
+    rule = at(*range(40), width=64)
+    noise = torch.randn(40, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    shares = [experiments.toeplitz_share(rows @ rows.T) for rows in (rule, rule + noise / 2, noise)]
+    assert shares[0] == pytest.approx(1.0) and shares[0] > shares[1] > shares[2]
+    null = tables.random_shares(40, 64)
+    assert null == sorted(null) and null[0] < shares[2] < null[-1] < shares[1] and len(null) == tables.DRAWS
+
+
+def test_products_by_distance_are_the_diagonals() -> None:
+    products = torch.tensor([[1.0, 2.0, 5.0], [2.0, 3.0, 4.0], [5.0, 4.0, 8.0]])
+    assert experiments.by_distance(products) == [(1.0, 4.0, 8.0), (2.0, 3.0, 4.0), (5.0, 5.0, 5.0)]
+
+
+def test_one_pair_confuses_positions_113_turns_apart() -> None:
+    assert experiments.pair_apart(3, 713) == pytest.approx((at(3, width=2) - at(713, width=2)).norm().item(), rel=1e-6)
+    assert experiments.pair_apart(0, 710) < 1e-4 < experiments.pair_apart(0, 1)
+
+
+def test_without_cosines_positions_are_compared_one_by_one() -> None:
+    """The nearest two of all rows of sines, and no farther apart than with the cosines."""
+    alone = experiments.sines_alone(16, pairs=4, count=60)
+    for pairs, apart in enumerate(alone, 1):
+        rows = at(*range(60))[:, : 2 * pairs : 2]
+        assert apart == pytest.approx(experiments.nearest_pair(rows)[2], abs=1e-12)
+    assert all(one <= both.apart for one, both in zip(alone, experiments.most_alike(16, count=60), strict=False))
+
+
+def test_a_word_moves_with_all_its_tokens() -> None:
+    """Specials and punctuation stay; place 0 is in front of all other words."""
+    units = [-1, 0, 1, 1, 2, 3, -1]
+    assert experiments.word_moved(units, 1, 2) == [0, 1, 4, 2, 3, 5, 6]
+    assert experiments.word_moved(units, 1, 0) == [0, 2, 3, 1, 4, 5, 6]
+    assert experiments.word_moved(units, 1, 1) == list(range(7)), "where it was"

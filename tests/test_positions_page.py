@@ -3,7 +3,6 @@
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,28 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import streamlit as st
 import torch
+import visits
 from streamlit.testing.v1 import AppTest
+from visits import settled, shown
 
 from core.charts import heatmap
 from core.checkpoint import CARD_KEYS, save
+from core.experiments import relative
 from core.measures.decomposition import first_layer_parts
 from core.positions import sinusoid
 from core.tokens import load_tokenizer
 from core.transformer import Transformer
-from core.variants import VARIANTS
+from core.variants import LONGEST_TRAINED, VARIANTS
 from pages.parts import models
+from pages.parts.zoo import names
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("pattern", "size", "sum", "order", "table", "relative", "longer", "together")
 TWINS = ("positions-sum", "positions-concat", "positions-concat-equal", "positions-none")
 LEARNED = ("positions-learned", "positions-learned-concat")
 EVERY = (*TWINS[:3], *LEARNED, "positions-rotary", "positions-alibi", "positions-none")
-USES = dict.fromkeys(PARTS, EVERY) | {"pattern": (), "size": (), "sum": TWINS, "table": LEARNED}
+USES = dict.fromkeys(PARTS, EVERY) | {"pattern": (), "size": (), "sum": TWINS, "order": TWINS, "table": LEARNED}
 """The twins without which a part can show nothing."""
 GUESSES = {"size_guess": "tenth", "twin_guess": "positions-sum", "order_guess": "none", "pairs_guess": "4"}
 GUESSES |= {
@@ -87,40 +89,9 @@ def brief(network: Transformer, end: int) -> Transformer:
     return network
 
 
-@pytest.fixture
-def assets(stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy that a test may damage; the app reads from it, and forgets it afterwards."""
-    copy = tmp_path / "assets"
-    shutil.copytree(stored, copy)
-    monkeypatch.setenv("HEADROOM_ASSETS", str(copy))
-    forget()
-    yield copy
-    forget()
-
-
-def forget() -> None:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
 def opened(part: str, **address: str) -> AppTest:
     """A part of the page opened through a link, as on a fresh server."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in ({"lang": "en", "part": part} | address).items():
-        app.query_params[name] = value
-    app.run()
-    return settled(app.switch_page("pages/positions.py").run())
-
-
-def settled(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def shown(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "html", "warning", "error", "text")
-    blocks = [block for kind in kinds for block in app.get(kind)]
-    return "\n".join(str(getattr(block, "value", "") or getattr(block.proto, "body", "")) for block in blocks)
+    return visits.opened("positions", **({"part": part} | address))
 
 
 def canvas(app: AppTest, mode: str) -> tuple[dict[str, Any], np.ndarray]:
@@ -129,7 +100,8 @@ def canvas(app: AppTest, mode: str) -> tuple[dict[str, Any], np.ndarray]:
         data = component.proto.bytes
         header, cells = heatmap.unpack(data) if data else ({}, np.zeros(0))
         if header.get("mode") == mode:
-            return header, (cells.reshape(header["shape"]) / (heatmap.STEPS / 2) - 1) * header["signed"]
+            values = cells.reshape(header["shape"]) / heatmap.STEPS
+            return header, (2 * values - 1) * header["signed"] if "signed" in header else values
     raise AssertionError(f"no {mode} on this page")
 
 
@@ -140,6 +112,14 @@ def values(app: AppTest, chart: int, field: str = "value", **where: Any) -> list
     ]
     rows = [row for table in tables for row in table.to_pylist()]
     return [row[field] for row in rows if field in row and all(row.get(name) == value for name, value in where.items())]
+
+
+def table_of(app: AppTest, chart: int) -> list[dict[str, Any]]:
+    """The rows of a chart that was drawn from a specification."""
+    rows: list[dict[str, Any]] = (
+        pa.ipc.open_stream(app.get("vega_lite_chart")[chart].proto.data.data).read_all().to_pylist()
+    )
+    return rows
 
 
 # --- every part -----------------------------------------------------------------------------------------------------
@@ -298,11 +278,157 @@ def test_a_single_word_cannot_be_shuffled() -> None:
     assert "a single word" in shown(opened("order", text="cat", **GUESSES))
 
 
+# --- part 1, turning ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+def test_two_positions_that_one_pair_confuses_are_found() -> None:
+    app = opened("pattern", place_p="3", place_q="713")
+    assert "**Found.**" in shown(app)
+    settled(app.number_input(key="place_q").set_value(4).run())
+    assert "Not yet" in shown(app) and "0.159" in shown(app)
+    settled(app.number_input(key="place_q").set_value(3).run())
+    assert "the same position" in shown(app)
+
+
+@pytest.mark.usefixtures("assets")
+def test_the_rotation_that_is_drawn_moves_a_position_on() -> None:
+    app = opened("pattern", d="8", shift="7", turn="4.3")
+    formula = sinusoid(torch.arange(20), 8).numpy()
+    latex = "".join(each.value for each in app.latex)
+    for number in formula[17, 2:4]:
+        assert latex.count(f"{number:.3f}") >= 2, "turned, and looked up"
+
+
+# --- part 4, stored -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+def test_what_removing_positions_costs_is_the_stored_figure() -> None:
+    app = opened("order", text="I am a cat", **GUESSES)
+    assert values(app, -1, name="positions removed", split="RoPE") == [0.3]
+    assert not values(app, -1, split="Concat, wider") and "Stored without these figures: Concat, wider" in shown(app)
+    assert "falls from 60% to 30%" in shown(app)
+
+
+# --- part 5 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize("name", LEARNED)
+def test_the_products_are_those_of_the_table_and_its_untrained_rows_are_counted(name: str) -> None:
+    app = opened("table", table=name, **GUESSES)
+    table = models.model(name).network.source.positions.table.weight.detach()[:TRAINED].numpy()
+    header, drawn = canvas(app, "detail")
+    assert np.abs(drawn - table @ table.T).max() <= 0.51 * header["signed"] / (heatmap.STEPS / 2) + 1e-4
+    facts = shown(app)
+    assert f"{TRAINED}</bdi>" in facts and "0</bdi>" in facts
+    assert values(app, 1, x=TRAINED, name="encoder") == pytest.approx([1.0])
+    assert values(app, 1, x=0, name="encoder")[0] < 0.99 < values(app, 1, x=0, name="decoder")[0]
+
+
+# --- part 6 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+def test_the_turned_scores_are_those_of_the_run_and_see_distances_alone() -> None:
+    app = opened("relative", text="I am a cat", rope_layer="2", rope_head="3", rope_by="500", **GUESSES)
+    run = models.run("I am a cat", "en-ko", "positions-rotary")
+    header, drawn = canvas(app, "detail")
+    scores = run.encoder[1].self_attention.scores[2].numpy()
+    assert np.abs(drawn - scores).max() <= 0.51 * header["signed"] / (heatmap.STEPS / 2) + 1e-5
+    turned = relative.turned(run, 1, 2)
+    assert (turned.scores() - scores).abs().max() < 1e-5
+    assert (
+        (turned.scores(500, 500) - turned.scores()).abs().max()
+        < 1e-9
+        < (turned.scores(9) - turned.scores()).abs().max()
+    )
+    with pytest.raises(TypeError):
+        relative.turned(models.run("I am a cat", "en-ko", "positions-sum"), 0, 0)
+
+
+@pytest.mark.usefixtures("assets")
+def test_products_and_biases_are_the_scores() -> None:
+    app = opened("relative", text="I am a cat", alibi_part="2", **GUESSES)
+    run = models.run("I am a cat", "en-ko", "positions-alibi")
+    found = relative.biased(run, 0, 0)
+    assert (found.products + found.biases - found.scores).abs().max() < 1e-5
+    assert (found.unbiased.sum(-1) - 1).abs().max() < 1e-9
+    header, drawn = canvas(app, "grid")
+    step = 0.51 * header["signed"] / (heatmap.STEPS / 2)
+    assert np.abs(drawn[0, 1] - found.biases.numpy()).max() <= step
+    assert relative.mean_distance(torch.eye(4)) == 0 and relative.mean_distance(torch.full((2, 2), 0.5)) == 0.5
+
+
+@pytest.mark.usefixtures("assets")
+def test_a_sentence_farther_on_changes_no_score_that_sees_distances() -> None:
+    table = opened("relative", text="I am a cat", moved_by="100", **GUESSES).dataframe[0].value.set_index("twin")
+    changes = table["largest change of a score, layer 1"]
+    assert all(float(changes[name]) < 1e-3 for name in ("RoPE", "ALiBi", "No positions"))
+    assert float(changes["Sum"]) > 0.01
+    assert "64 positions" in changes["Learned, sum"]
+
+
+# --- part 7 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+def test_accuracy_by_length_is_the_stored_one_where_enough_sentences_are() -> None:
+    app = opened("longer", **GUESSES)
+    assert values(app, 0, name="RoPE", x=17) == pytest.approx([0.7])
+    assert not values(app, 0, name="RoPE", x=22), "too few sentences"
+    assert not values(app, 0, name="Concat, wider") and "Concat, wider" in shown(app)
+    assert values(app, 0, "x", name="longest in training") == [LONGEST_TRAINED + 0.5]
+    settled(app.segmented_control(key="longer_figure").set_value("exact_match").run())
+    assert values(app, 0, name="RoPE", x=17) == pytest.approx([0.5])
+
+
+# --- part 8 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+def test_a_moved_word_is_nothing_to_a_twin_without_positions() -> None:
+    app = opened("together", text="The cat does not sleep because it is tired.", **GUESSES)
+    assert app.session_state["moved_word"] == "not" and app.session_state["moved_after"] == "is"
+    rows = {row["token"]: row["difference"] for row in table_of(app, 0)}
+    assert abs(rows["No positions"]) < 2e-5 < 1e-4 < max(abs(change) for change in rows.values())
+    assert list(rows) == [names(str)[name] for name in EVERY]
+    run = models.run("The cat does not sleep because it is tired.", "en-ko", "positions-sum")
+    weights = run.encoder[0].self_attention.weights.numpy()
+    assert np.abs(canvas(app, "grid")[1][0] - weights).max() <= 0.51 / heatmap.STEPS
+
+
+@pytest.mark.usefixtures("assets")
+def test_a_single_word_cannot_be_moved() -> None:
+    assert "a single word" in shown(opened("together", text="cat", **GUESSES))
+
+
+@pytest.mark.usefixtures("assets")
+def test_twins_that_a_sentence_is_too_long_for_say_so_and_the_others_show() -> None:
+    long = "qzx " * 22
+    app = opened("together", text=long, **GUESSES)
+    warned = [each.value for each in app.warning]
+    assert len(warned) == 2 and all("64 positions" in each and "RoPE" in each for each in warned)
+    assert len(table_of(app, 0)) == len(EVERY) - len(LEARNED)
+    table = opened("relative", text=long, moved_by="1", **GUESSES).dataframe[0].value.set_index("twin")
+    assert "64 positions" in table["largest change of a score, layer 1"]["Learned, sum"]
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [*(("sum", name) for name in TWINS), ("order", "positions-none"), ("order", "positions-sum")]
+    ("part", "name"),
+    [
+        *(("sum", name) for name in TWINS),
+        *(
+            (part, name)
+            for part in ("order", "relative", "longer", "together")
+            for name in ("positions-none", "positions-alibi")
+        ),
+        *(("table", name) for name in LEARNED),
+    ],
 )
 def test_a_missing_twin_is_named_and_the_others_are_shown(assets: Path, part: str, name: str) -> None:
     shutil.rmtree(assets / "models" / name)
@@ -315,10 +441,12 @@ def test_a_missing_twin_is_named_and_the_others_are_shown(assets: Path, part: st
 
 @pytest.mark.parametrize("part", PARTS)
 def test_without_any_twin_the_rest_works(assets: Path, part: str) -> None:
-    for name in TWINS:
+    for name in EVERY:
         shutil.rmtree(assets / "models" / name)
     app = opened(part, text="I am a cat", **GUESSES)
-    assert len(app.warning) == (len(TWINS) if part in ("sum", "order") else 0)
+    commands = "".join(each.value for each in app.text)
+    assert all(f"python -m core train {name}" in commands for name in USES[part])
+    assert len(app.warning) == bool(USES[part])
     assert bool(app.get("vega_lite_chart")) == (part in ("pattern", "size"))
 
 

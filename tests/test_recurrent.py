@@ -246,7 +246,8 @@ def test_gradients_vanish_before_training() -> None:
 
 
 def test_an_open_forget_gate_is_the_cure_and_a_closed_one_none() -> None:
-    simple, far = start("recurrent-tanh")[32], [start("recurrent-lstm", forget_bias=each)[32] for each in (-1, 0, 1, 3)]
+    simple = start("recurrent-tanh")[32]
+    far = [start("recurrent-lstm", forget_bias=each)[32] for each in (-1.0, 0.0, 1.0, 3.0)]
     assert all(before < after for before, after in pairwise(far[:3]))
     assert far[1] < simple < far[2] < far[3]
 
@@ -259,7 +260,7 @@ def test_a_larger_u_carries_further() -> None:
 def test_fall_is_the_slope_of_the_logarithms() -> None:
     assert recurrence.fall([9.0, *(0.8**place for place in range(20))]) == pytest.approx(0.8)
     assert recurrence.fall([1.0]) == recurrence.fall([1.0, 0.5]) == 1.0
-    assert recurrence.fall([1.0, 0.0, 0.0]) == 1.0
+    assert recurrence.fall([1.0, 0.0, 0.0]) == pytest.approx(1.0)
 
 
 # --- what a state keeps ---------------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def test_the_trace_of_a_word_begins_where_it_is_read(model: Model) -> None:
     if model.network.config.bidirectional:
         assert min(found.states) > 0
     else:
-        assert found.states[: places[2]] == [0.0] * places[2] and found.states[places[2]] > 0.1
+        assert max(found.states[: places[2]]) < 1e-5 and found.states[places[2]] > 0.1
         assert found.last == pytest.approx(found.states[-1])
 
 

@@ -12,8 +12,10 @@ import pyarrow as pa
 import pytest
 import streamlit as st
 import torch
+import visits
 from safetensors.numpy import load_file
 from streamlit.testing.v1 import AppTest
+from visits import settled, shown
 
 from core.charts import heatmap
 from core.checkpoint import CARD_KEYS, save
@@ -67,22 +69,7 @@ def weights(assets: Path) -> dict[str, np.ndarray]:
 
 def opened(part: str, **address: str) -> AppTest:
     """A part of the page opened through a link, as on a fresh server."""
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    for name, value in ({"lang": "en", "tokens_part": part, "text": CAT} | address).items():
-        app.query_params[name] = value
-    app.run()
-    return settled(app.switch_page("pages/tokens.py").run())
-
-
-def settled(app: AppTest) -> AppTest:
-    assert not app.exception, [each.value for each in app.exception]
-    return app
-
-
-def shown(app: AppTest) -> str:
-    kinds = ("title", "subheader", "markdown", "caption", "html", "warning", "info", "error", "text", "code", "latex")
-    blocks = [block for kind in kinds for block in app.get(kind)]
-    return "\n".join(str(getattr(block, "value", "") or getattr(block.proto, "body", "")) for block in blocks)
+    return visits.opened("tokens", **({"tokens_part": part, "text": CAT} | address))
 
 
 def specs(app: AppTest) -> list[dict[str, Any]]:

@@ -59,8 +59,8 @@ def scatter(dots: Sequence[Dot], groups: Sequence[str], *, words: Mapping[str, s
         {**rule, "mark": {"type": "rule", "strokeDash": [5, 4], **grey}, "encoding": at},
         {
             **rule,
-            "mark": {"type": "text", "align": "left", "dy": -7, "x": 4, **grey},
-            "encoding": {**at, "text": {"field": "name", "type": "nominal"}},
+            "mark": {"type": "text", "align": "right", "dy": -7, "dx": -4, **grey},
+            "encoding": {"x": {"value": "width"}, **at, "text": {"field": "name", "type": "nominal"}},
         },
         {
             "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.5},

@@ -252,7 +252,7 @@ def _input(
 
 
 def _feed_forward(column: Column, name: str, sizes: Sizes, words: Mapping[str, str]) -> None:
-    note = f"{sizes.width} → {sizes.inner} → {sizes.width}"
+    note = f"{sizes.width} → {sizes.inner} → {sizes.width}" if sizes.inner else "–"
     column.sublayer((f"{name}_norm", words["norm"]), f"{name}_feed_forward", 42.0, words["feed_forward"], note)
 
 

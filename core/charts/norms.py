@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from core.charts.figures import GREY, INDIGO, ORANGE, Layers, Row, inline, unique
 from core.charts.heatmap import pack
-from core.charts.positions import ROOMY, TALL, legend, limit_of, signed_bytes, tips
+from core.charts.positions import ROOMY, TALL, legend, signed_bytes, tips
 
 Array = np.ndarray
 CROWDED = alt.Axis(labelAngle=-40, labelLimit=110, ticks=False, labelOverlap=True)
@@ -34,7 +34,7 @@ def block(
     `rules` are the rows above which a sentence begins. Colours end where all but the largest values do: a few cells
     stand out so far that the others would look alike. `words` needs what `heatmap.detail` needs.
     """
-    limit = limit_of(np.quantile(np.abs(values), CLIPPED))
+    limit = float(np.quantile(np.abs(values), CLIPPED)) or 1.0
     header = {"mode": "detail", "shape": values.shape, "signed": limit, "queries": list(rows), "keys": list(channels)}
     named = {"queries": words["query"], "keys": words["key"], **words}
     return pack({**header, "cell": cell, "lit": lit, "rules": list(rules), "words": named}, signed_bytes(values, limit))

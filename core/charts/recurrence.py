@@ -5,7 +5,8 @@ from typing import Any
 
 from core.charts.figures import GREY, Row, unique
 
-TALL = 330
+TALL = 420
+LARGE = 10_000  # from here on an axis counts in thousands
 Spec = dict[str, Any]
 Points = Sequence[tuple[float, float]]
 
@@ -33,7 +34,7 @@ def lines(
         if value >= lowest and (up != "log" or value > 0)
     ]
     scale: Row = {"type": up} | ({"domain": list(domain), "nice": False} if domain else {})
-    x = {"field": "x", "type": "quantitative", "title": words["x"], "scale": {"type": across}}
+    x = {"field": "x", "type": "quantitative", "title": words["x"], "scale": {"type": across, "nice": False}}
     if across == "log":
         x["scale"] = {"type": "log", "base": 2, "nice": False}
     x["axis"] = {"grid": False, "tickMinStep": 1, "format": "~s"}
@@ -70,7 +71,8 @@ def _drawn(
     palette: Mapping[str, str],
     null: float | None,
 ) -> Spec:
-    axis = {"format": "~g" if scale["type"] != "log" else ".0e", "tickCount": 6}
+    large = max((row["value"] for row in rows), default=0.0) >= LARGE
+    axis = {"format": "~s" if large else "~g", "tickCount": 6}
     y = {"type": "quantitative", "title": words["y"], "scale": scale, "axis": axis}
     colour = {
         "field": "name",

@@ -14,7 +14,7 @@ from core.charts.positions import COLOURS, TALL
 
 Spec = dict[str, Any]
 Words = Mapping[str, str]
-Curve = Sequence[tuple[float, float]]
+Curve = Sequence[tuple[int | float, float]]
 PALETTE = (COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[4], COLOURS[3], *COLOURS[5:])
 
 
@@ -77,7 +77,7 @@ def curves(
     logarithmic: bool = False,
     floor: float | None = None,
     level: tuple[float, str] | None = None,
-    bands: Mapping[str, Sequence[tuple[float, float, float]]] | None = None,
+    bands: Mapping[str, Sequence[tuple[int | float, float, float]]] | None = None,
     palette: Mapping[str, str] | None = None,
     height: int = TALL + 60,
 ) -> Spec:
@@ -150,11 +150,8 @@ def spans(ranges: Mapping[str, tuple[float, float, float]], *, words: Words, lev
     dot: Row = {"x": {**across, "field": "value"}, "tooltip": tip, **at}
     value, name = level
     across_all: Spec = {"data": {"values": [{"low": value, "name": name}]}}
-    rule: Spec = {
-        "mark": {"type": "rule", "strokeDash": [4, 4], "color": ORANGE},
-        "encoding": {"x": across},
-        **across_all,
-    }
+    dashed = {"type": "rule", "strokeDash": [4, 4], "color": ORANGE}
+    rule: Spec = {"mark": dashed, "encoding": {"x": across}, **across_all}
     text: Spec = {
         "mark": {"type": "text", "align": "left", "dx": 4, "dy": -6, "color": ORANGE},
         "encoding": {"x": across, "y": {"value": 0}, "text": {"field": "name"}},

@@ -43,7 +43,7 @@ def curves(
     logarithmic: bool = False,
     along: Literal["linear", "log"] = "linear",
     domain: Sequence[float] | None = None,
-    height: int = TALL + 60,
+    height: int = TALL + 130,
 ) -> Spec:
     """Lines in their bands, over steps; `levels` are named rules, `marks` named places. `words` needs: step, figure.
 
@@ -51,7 +51,7 @@ def curves(
     """
     levels = levels or {}
     rows = [row for line in lines for row in _rows(line, logarithmic)]
-    up: Row = {"type": "log"} if logarithmic else {"zero": False}
+    up: Row = {"type": "log", "nice": False} if logarithmic else {"zero": False}
     scale = up | ({"domain": list(domain)} if domain else {})
     axis: Row = {"format": "~g", "tickCount": 6} if logarithmic else {}
     x = {
@@ -69,7 +69,6 @@ def curves(
     ]
     tips[2]["title"] = words["figure"]
     dash = {"field": "dashed", "type": "nominal", "legend": None, "scale": {"domain": [0, 1], "range": list(DASHES)}}
-    drawn = [line for line in lines if line.points]
     layers: list[Row] = [
         _layer({"type": "area", "opacity": 0.2}, x, y | {"field": "low"}, {"y2": {"field": "high"}}),
         _layer({"type": "line", "strokeWidth": 2.2}, x, y | {"field": "value"}, {"strokeDash": dash}),
@@ -82,7 +81,7 @@ def curves(
         "width": "container",
         "height": height,
         "data": {"values": rows},
-        "encoding": {"color": _colours([line.name for line in drawn])},
+        "encoding": {"color": _colours(lines)},
         "layer": layers,
     }
 
@@ -143,9 +142,11 @@ def _mark(mark: tuple[str, float, float], x: Row, y: Row) -> list[Row]:
     ]
 
 
-def _colours(names: Sequence[str]) -> Row:
-    scale = {"domain": list(names), "range": [PALETTE[index % len(PALETTE)] for index in range(len(names))]}
-    legend = {"orient": "top", "columns": 2, "labelLimit": 150, "symbolOpacity": 1, "symbolType": "stroke"}
+def _colours(lines: Sequence[Line]) -> Row:
+    """A colour for each line, the same whether or not the others have points."""
+    drawn = {line.name: PALETTE[index % len(PALETTE)] for index, line in enumerate(lines) if line.points}
+    scale = {"domain": list(drawn), "range": list(drawn.values())}
+    legend = {"orient": "top", "columns": 2, "labelLimit": 210, "symbolOpacity": 1, "symbolType": "stroke"}
     legend |= {"symbolStrokeWidth": 3}
     return {"field": "name", "type": "nominal", "title": None, "sort": None, "scale": scale, "legend": legend}
 
@@ -182,7 +183,7 @@ def fates(found: Sequence[Fate], chosen: tuple[str, str], plateau: float, *, wor
         "type": "nominal",
         "sort": names,
         "title": None,
-        "axis": {"ticks": False, "domain": False, "labelLimit": 200},
+        "axis": {"ticks": False, "domain": False, "labelLimit": 200, "labelExpr": "split(datum.label, '\\n')"},
     }
     lowest = min([*known, plateau - 1])
     scale = {"domain": [lowest, plateau], "range": ["#ddd9fb", "#4f3fd0"], "clamp": True}
@@ -192,7 +193,7 @@ def fates(found: Sequence[Fate], chosen: tuple[str, str], plateau: float, *, wor
             "field": "loss",
             "type": "quantitative",
             "scale": scale,
-            "legend": {"orient": "bottom", "title": words["loss"], "gradientLength": 160, "titleLimit": 320},
+            "legend": None,
         },
         "value": "transparent",
     }
@@ -212,10 +213,10 @@ def fates(found: Sequence[Fate], chosen: tuple[str, str], plateau: float, *, wor
         {"field": "dead", "type": "nominal", "title": words["dead"]},
     ]
     cell = {"type": "rect", "cornerRadius": 5}
-    said: Row = {"type": "text", "fontSize": 12.5, "fontWeight": 500}
+    said: Row = {"type": "text", "fontSize": 12.5, "fontWeight": 500, "lineBreak": "\n", "baseline": "middle"}
     return {
         "width": "container",
-        "height": {"step": 34},
+        "height": {"step": 44},
         "data": {"values": rows},
         "encoding": {"x": x, "y": y, "tooltip": tips},
         "layer": [
@@ -268,7 +269,7 @@ def childhood(
         "step": step,
         "count": len(steps),
         "steps": list(steps),
-        "texts": list(texts),
+        "texts": [text or "–" for text in texts],
         "notes": list(notes),
         "panels": [asdict(panel) for panel in panels],
         "words": dict(words),

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.attention import MultiHeadAttention
 from core.checkpoint import Model
 from core.decoding import greedy
 from core.hooks import listen
@@ -26,6 +25,7 @@ from core.transformer import Transformer
 # --- affine, or not -------------------------------------------------------------------------------------------------
 
 
+@torch.no_grad()
 def affine_defect(
     function: Callable[[Tensor], Tensor],
     first: Float[Tensor, "token width"],
@@ -67,8 +67,8 @@ def defects(network: Transformer, run: Run, layer: int, tokens: tuple[int, int])
 
 # --- XOR ------------------------------------------------------------------------------------------------------------
 
-WIDTH, INNER, HEADS = 16, 32, 2
-STEPS, RATE, EVERY = 500, 1e-2, 25
+WIDTH, INNER = 16, 32
+SEEDS, STEPS, RATE, EVERY = 3, 500, 1e-2, 25
 SEQUENCES = 48  # of random bits, that many tokens learn from; as many unseen ones grade them
 
 
@@ -90,24 +90,37 @@ SETTINGS = {
 
 
 class Tiny(nn.Module):
-    """Two bits become a vector; attention, perhaps a norm, perhaps a feed-forward network; one number comes out."""
+    """Two bits become a vector; attention with one head, perhaps feed-forward, perhaps a norm; one number comes out.
 
-    def __init__(self, setting: Setting) -> None:
+    Networks of several seeds stand side by side and share nothing.
+    """
+
+    def __init__(self, setting: Setting, seeds: int) -> None:
         super().__init__()
-        self.embedding = nn.Linear(2, WIDTH)
-        self.attention = MultiHeadAttention(WIDTH, HEADS, 0.0)
-        self.feed_forward = FeedForward(WIDTH, INNER) if setting.feed_forward else None
-        self.norm = nn.LayerNorm(WIDTH) if setting.norm else nn.Identity()
-        self.readout = nn.Linear(WIDTH, 1)
+        self.setting = setting
+        shapes = dict.fromkeys(("query", "key", "value", "output"), (WIDTH, WIDTH))
+        shapes |= {"embedding": (2, WIDTH), "readout": (WIDTH, 1)}
+        shapes |= {"inner": (WIDTH, INNER), "outer": (INNER, WIDTH)} if setting.feed_forward else {}
+        drawn = {name: torch.randn(seeds, 1, *shape) / shape[0] ** 0.5 for name, shape in shapes.items()}
+        drawn |= {f"{name}_bias": torch.zeros(seeds, 1, 1, shape[1]) for name, shape in shapes.items()}
+        self.weights = nn.ParameterDict({name: nn.Parameter(each) for name, each in drawn.items()})
 
-    def forward(self, bits: Float[Tensor, "batch token 2"]) -> Float[Tensor, "batch token"]:
+    def linear(self, name: str, x: Float[Tensor, "seed batch token _"]) -> Float[Tensor, "seed batch token _"]:
+        """x W + b of each seed's own."""
+        mapped: Tensor = x @ self.weights[name] + self.weights[f"{name}_bias"]
+        return mapped
+
+    def forward(self, bits: Float[Tensor, "seed batch token 2"]) -> Float[Tensor, "seed batch token"]:
         """The logit of "exactly one of my two bits is 1", for every token."""
-        x, count = self.embedding(bits), bits.shape[1]
-        x = x + self.attention(x, x, torch.ones(1, 1, count, count, dtype=torch.bool))
-        if self.feed_forward is not None:
-            x = x + self.feed_forward(x)
-        answers: Tensor = self.readout(self.norm(x))
-        return answers[..., 0]
+        x = self.linear("embedding", bits)
+        query, key, value = (self.linear(name, x) for name in ("query", "key", "value"))
+        weights = (query @ key.mT / WIDTH**0.5).softmax(-1)
+        x = x + self.linear("output", weights @ value)
+        if self.setting.feed_forward:
+            x = x + self.linear("outer", torch.relu(self.linear("inner", x)))
+        if self.setting.norm:
+            x = F.layer_norm(x, (WIDTH,))
+        return self.linear("readout", x)[..., 0]
 
 
 @dataclass(frozen=True)
@@ -123,35 +136,38 @@ class Learnt:
 
 
 @torch.enable_grad()
-def learn_xor(setting: Setting, seed: int) -> Learnt:
-    """Train one tiny network on XOR; a lone token has only four inputs, which are what it learns from."""
+def learn_xor(setting: Setting, seeds: int = SEEDS) -> list[Learnt]:
+    """Train tiny networks on XOR; a lone token has only four inputs, which are what it learns from and is asked."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = Tiny(setting)
-        bits, unseen = _bits(setting.tokens), _bits(setting.tokens)
+        torch.manual_seed(0)
+        network = Tiny(setting, seeds)
+        bits, unseen = _bits(setting.tokens, seeds), _bits(setting.tokens, seeds)
     optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
-    losses = []
+    losses: list[list[tuple[int, float]]] = [[] for _ in range(seeds)]
     for step in range(STEPS + 1):
-        loss = F.binary_cross_entropy_with_logits(network(bits), _xor(bits))
+        each = F.binary_cross_entropy_with_logits(network(bits), _xor(bits), reduction="none").mean((1, 2))
         if step % EVERY == 0:
-            losses.append((step, loss.item()))
+            for curve, loss in zip(losses, each.tolist(), strict=True):
+                curve.append((step, loss))
         optimizer.zero_grad()
-        loss.backward()
+        each.sum().backward()
         optimizer.step()
     with torch.no_grad():
         logits = network(unseen)
-        right = (logits > 0) == (_xor(unseen) > 0)
-    answers = tuple(logits.sigmoid()[:, 0].tolist()) if setting.tokens == 1 else ()
-    return Learnt(tuple(losses), float(right.double().mean()), answers)
+    right = ((logits > 0) == (_xor(unseen) > 0)).double().mean((1, 2)).tolist()
+    alone = setting.tokens == 1
+    answers = [tuple(each[:, 0].tolist()) if alone else () for each in logits.sigmoid()]
+    return [Learnt(tuple(curve), *rest) for curve, *rest in zip(losses, right, answers, strict=True)]
 
 
-def _bits(tokens: int) -> Float[Tensor, "batch token 2"]:
+def _bits(tokens: int, seeds: int) -> Float[Tensor, "seed batch token 2"]:
     if tokens == 1:
-        return torch.tensor([[[0.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]]])
-    return torch.randint(0, 2, (SEQUENCES, tokens, 2)).float()
+        every = torch.tensor([[[0.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]]])
+        return every.expand(seeds, -1, -1, -1)
+    return torch.randint(0, 2, (seeds, SEQUENCES, tokens, 2)).float()
 
 
-def _xor(bits: Float[Tensor, "batch token 2"]) -> Float[Tensor, "batch token"]:
+def _xor(bits: Float[Tensor, "seed batch token 2"]) -> Float[Tensor, "seed batch token"]:
     return (bits.sum(-1) == 1).float()
 
 

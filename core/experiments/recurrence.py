@@ -74,7 +74,8 @@ def reaches(
     copies = embedded.detach().expand(len(wanted), -1, -1).clone().requires_grad_()
     (jacobian,) = torch.autograd.grad((read(network, copies)[1] * wanted).sum(), copies)
     moved: Tensor = jacobian.norm(dim=(0, 2)) / math.sqrt(embedded.shape[-1])
-    return moved * embedded.norm(dim=-1) / last.norm()
+    relative: Tensor = moved * embedded.norm(dim=-1) / last.norm()
+    return relative
 
 
 def reaches_of(run: Run) -> Float[Tensor, " source"]:
@@ -267,8 +268,7 @@ def _works(network: Network, length: int) -> tuple[Callable[[], None], ...]:
 
 
 def processor_milliseconds(work: Callable[[], None]) -> float:
-    """The time that this thread itself works, after one pass that warms up."""
-    work()
+    """The time that this thread itself works."""
     begun = thread_time()
     work()
     return 1_000 * (thread_time() - begun)

@@ -28,11 +28,11 @@ class Turned:
     key: Float[Tensor, "key channel"]
     frequencies: Float[Tensor, " pair"]
 
-    def angles(self, count: int, shift: float = 0.0) -> Float[Tensor, "{count} pair"]:
+    def angles(self, count: int, shift: int = 0) -> Float[Tensor, "{count} pair"]:
         """By how much each pair of channels is turned at the positions shift, shift + 1, and so on, in radians."""
         return (torch.arange(count, dtype=torch.float64)[:, None] + shift) * self.frequencies
 
-    def scores(self, query_shift: float = 0.0, key_shift: float = 0.0) -> Float[Tensor, "query key"]:
+    def scores(self, query_shift: int = 0, key_shift: int = 0) -> Float[Tensor, "query key"]:
         """Scaled scores when the queries stand `query_shift` positions farther on, and the keys `key_shift`."""
         query = rotate(self.query, self.angles(len(self.query), query_shift))
         key = rotate(self.key, self.angles(len(self.key), key_shift))

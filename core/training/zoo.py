@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from core.training.loop import stop_requests
 from core.training.ship import Order, ship, train_one
 from core.variants import VARIANTS
 
@@ -56,19 +57,22 @@ def train_zoo(
     left = [job for job in jobs(seeds) if not orders[job.name].done(job.seed)]
     next(iter(orders.values())).examples()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=alone) as pool, progress_bar(jobs(seeds), left) as bar:
-        running: dict[Future[bool], Job] = {}
-        try:
-            while left or running:
-                while left and len(running) < processes:
-                    job = left.pop(0)
-                    running[pool.submit(train_one, orders[job.name], job.seed)] = job
-                time.sleep(POLL_SECONDS)
-                bar.update(max(0, taken(jobs(seeds), orders) - bar.n))
-                collect(running, orders)
-        except KeyboardInterrupt:
-            return False
-    return True
+    running: dict[Future[bool], Job] = {}
+    with (
+        stop_requests() as requests,
+        ProcessPoolExecutor(processes, context, initializer=alone) as pool,
+        progress_bar(jobs(seeds), left) as bar,
+    ):
+        while (left and not requests) or running:
+            while left and len(running) < processes and not requests:
+                job = left.pop(0)
+                running[pool.submit(train_one, orders[job.name], job.seed)] = job
+            time.sleep(POLL_SECONDS)
+            bar.update(max(0, taken(jobs(seeds), orders) - bar.n))
+            for process in multiprocessing.active_children() if requests else []:
+                process.terminate()
+            collect(running, orders, stopping=bool(requests))
+    return not requests
 
 
 def zoo_order(name: str, seeds: Sequence[int], sample: int, steps: int | None, out: Path | None) -> Order:
@@ -78,10 +82,12 @@ def zoo_order(name: str, seeds: Sequence[int], sample: int, steps: int | None, o
     return Order(name, kept, steps=steps, resume=True, out=out, sample=sample, command=command, quiet=True)
 
 
-def collect(running: dict[Future[bool], Job], orders: dict[str, Order]) -> None:
-    """Ship the rows of the runs that are over; an error in a run is raised here."""
+def collect(running: dict[Future[bool], Job], orders: dict[str, Order], *, stopping: bool) -> None:
+    """Ship the rows of the runs that are over; an error in a run is raised here, unless runs were told to stop."""
     for future in [each for each in running if each.done()]:
         job = running.pop(future)
+        if stopping and future.exception():
+            continue
         if future.result() and orders[job.name].done(orders[job.name].seeds[0]):
             ship(orders[job.name], orders[job.name].examples())
 

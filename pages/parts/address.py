@@ -5,14 +5,12 @@ languages, and the selections of components can live there too.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 T = TypeVar("T")
-ROOT = Path(__file__).parents[2]
 COMMON = ("text", "to", "lang", "model", "edits", "tour")  # what every page has above it
 
 
@@ -88,11 +86,6 @@ def publish() -> None:
     for key, value in kept.items():
         if not value and key in st.query_params:
             del st.query_params[key]
-
-
-def there(page: str) -> bool:
-    """Whether the file of a page exists."""
-    return (ROOT / page).exists()
 
 
 def _attempt(read: Callable[[str], T], text: str | None, default: T) -> T:

@@ -8,7 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 from core.checkpoint import CheckpointError, Model
 from core.edits import Edit
 from core.run import Run
-from pages.parts.address import keep, one_of, there
+from pages.parts.address import keep, one_of
 from pages.parts.bar import sentence_bar
 from pages.parts.edits import edit_list
 from pages.parts.models import Edited
@@ -85,9 +85,7 @@ def register_pages(_: Words) -> StreamlitPage:
     return st.navigation(
         {
             group: [
-                st.Page(f"pages/{name}.py", title=title, default=name == "overview")
-                for name, title in pages.items()
-                if there(f"pages/{name}.py")
+                st.Page(f"pages/{name}.py", title=title, default=name == "overview") for name, title in pages.items()
             ]
             for group, pages in groups.items()
         },

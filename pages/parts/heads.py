@@ -120,12 +120,7 @@ def _cell(shown: View, choice: Choice) -> Place:
 def _take(component: str, name: str, rows: int, columns: int) -> Callable[[], None]:
     """What a click in a component does: the place it reports becomes the choice of that name."""
 
-    def take() -> None:
-        place = selection.clicked(component, name, rows, columns)
-        if place:
-            st.session_state[name] = place
-
-    return take
+    return selection.take_place(component, name, name, rows, columns)
 
 
 # ---- drawing ----------------------------------------------------------------------------------------------
@@ -239,10 +234,18 @@ def _read_out(_: Words, run: Run, shown: View, choice: Choice, cell: Place) -> N
                 _("query"): shown.queries.labels[query],
                 _("key"): shown.keys.labels[key],
                 _("weight"): f"{weight:.4f}" if shown.allowed[query, key] else _("masked"),
-                _("score q·k/√d, before the mask"): _score(_, run, shown, choice, cell),
+                _score_name(_, run): _score(_, run, shown, choice, cell),
             }
         )
     )
+
+
+def _score_name(_: Words, run: Run) -> str:
+    """What a score is in this model: the paper's, unless it is made otherwise."""
+    config = run.transformer.config
+    if config.scale == "root" and config.positions != "alibi":
+        return _("score q·k/√d, before the mask")
+    return _("score, before the mask")
 
 
 def _score(_: Words, run: Run, shown: View, choice: Choice, cell: Place) -> str:

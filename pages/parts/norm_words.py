@@ -28,4 +28,5 @@ def norm_words(_: Words, config: Config) -> str:
     said = kinds[config.norm].format(width=config.width)
     if config.norm == "none":
         return said
-    return f"{said} {_('Then each channel is scaled and shifted as learned.')} {places[config.residual]}"
+    learned = _("Then each channel is scaled and shifted as learned.")
+    return f"{said} {learned} {places[config.residual]}"

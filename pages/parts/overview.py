@@ -8,6 +8,7 @@ from torch import Tensor
 
 from core.charts import diagram as charts
 from core.charts.heatmap import to_bytes
+from core.measures.cost import inner_width
 from core.run import Run
 from pages.parts.address import go, keep, one_of
 from pages.parts.diagram import diagram
@@ -45,7 +46,7 @@ def picture(here: Visit) -> str:
         maps=[_maps(here.run, kind) for kind in KINDS],
         strips=tensors(here.run),
         chosen=STEPS[step],
-        words=box_words(_),
+        words=box_words(_, here.model.transformer.config.norm),
     )
     opened = diagram(data, key="diagram").open
     if opened:
@@ -67,7 +68,11 @@ def tensors(run: Run) -> dict[str, list[np.ndarray]]:
         "memory": [run.encoder.final_norm.output],
         "states": [run.decoder.final_norm.output],
     }
-    shown = {box: [each[:, : charts.COLUMNS].numpy() for each in part] for box, part in found.items()}
+    shown = {
+        box: [each[:, : charts.COLUMNS].numpy() for each in part]
+        for box, part in found.items()
+        if all(each.shape[1] for each in part)
+    }
     return shown | {"output": [charts.pooled(run.logits.numpy())]}
 
 
@@ -84,13 +89,13 @@ def _follow(opened: Any) -> None:
 
 
 def sizes(here: Visit) -> charts.Sizes:
-    config = here.model.network.config
+    config = here.model.transformer.config
     return charts.Sizes(
         source=len(here.run.source_tokens),
         target=len(here.run.target_tokens),
         width=config.width,
         content_width=config.content_width,
-        inner=config.feed_forward,
+        inner=inner_width(config),
         vocabulary=config.vocabulary,
         heads=config.heads,
         encoder_layers=config.encoder_layers,
@@ -103,7 +108,16 @@ def _maps(run: Run, kind: str) -> Any:
     return to_bytes(np.stack([each.weights.numpy() for each in attentions]), attentions[0].mask.numpy())
 
 
-def box_words(_: Words) -> dict[str, str]:
+def box_words(_: Words, norm: str = "layer") -> dict[str, str]:
+    """What the boxes are called, in a model with this norm."""
+    norms = {
+        "layer": _("Layer norm"),
+        "rms": _("RMSNorm"),
+        "batch": _("Batch norm"),
+        "instance": _("Instance norm"),
+        "group": _("Group norm"),
+        "none": _("No norm"),
+    }
     return {
         "label": _("The encoder and the decoder as boxes; each box leads to its explanation"),
         "layers": _("{count} layers"),
@@ -113,7 +127,7 @@ def box_words(_: Words) -> dict[str, str]:
         "predicted": _("Predicted next tokens"),
         "embedding": _("Embedding"),
         "position": _("Positional encoding"),
-        "norm": _("Layer norm"),
+        "norm": norms[norm],
         "encoder": _("Self-attention"),
         "decoder": _("Masked self-attention"),
         "cross": _("Cross-attention"),

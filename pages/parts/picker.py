@@ -9,7 +9,7 @@ from core.checkpoint import CheckpointError, Model
 from core.recurrent import RecurrentTranslator
 from core.variants import VARIANTS
 from pages.parts import models
-from pages.parts.address import keep, there
+from pages.parts.address import keep
 from pages.parts.escape import facts, in_markdown
 from pages.parts.words import Words
 from pages.parts.zoo import differences, groups, names, on_the_shelf
@@ -35,7 +35,7 @@ def choose(_: Words) -> Model:
             persist_state="session",
             label_visibility="collapsed",
             on_change=_forget,
-            width=250,
+            width=200,
         )
         model = models.model(name)
         with st.popover(_("About it"), icon=":material/badge:"):
@@ -72,8 +72,7 @@ def about(_: Words, card: Mapping[str, Any]) -> None:
     st.html(facts(key_facts(_, card)))
     st.caption(_("Stored from the training run; exact match on held-out sentences. The command that trains it again:"))
     st.code(card["command"], language="sh", wrap_lines=True)
-    if there("pages/design_choices.py"):
-        st.page_link("pages/design_choices.py", label=_("Compare all models"), icon=":material/arrow_forward:")
+    st.page_link("pages/design_choices.py", label=_("Compare all models"), icon=":material/arrow_forward:")
 
 
 def key_facts(_: Words, card: Mapping[str, Any]) -> dict[str, str]:
@@ -103,8 +102,7 @@ def looks_with_attention(_: Words, model: Model) -> bool:
         icon=":material/visibility_off:",
     )
     with st.container(horizontal=True, gap="small"):
-        if there("pages/before_attention.py"):
-            st.page_link("pages/before_attention.py", label=_("See inside it: Before attention"))
+        st.page_link("pages/before_attention.py", label=_("See inside it: Before attention"))
         st.button(_("Back to the translator"), icon=":material/undo:", key="to_translator", on_click=_to_translator)
     return False
 

@@ -89,3 +89,13 @@ def as_place(value: Any) -> Place | None:
     except (TypeError, ValueError):
         return None
     return (row, column) if min(row, column) >= 0 else None
+
+
+def take_place(component: str, name: str, key: str, rows: int, columns: int) -> Callable[[], None]:
+    """A callback: the place that a component reports as clicked under `name` becomes the choice of that `key`."""
+
+    def take() -> None:
+        if place := clicked(component, name, rows, columns):
+            st.session_state[key] = place
+
+    return take

@@ -12,7 +12,8 @@ from core.charts.pictures import inlined
 from core.charts.positions import limit_of, matrix
 from core.run import Run
 from core.tokens import Token
-from pages.parts.address import go, keep, there
+from core.transformer import Config
+from pages.parts.address import go, keep
 from pages.parts.escape import facts, in_html, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
@@ -75,7 +76,7 @@ def _embedding(here: Visit) -> None:
     st.markdown(
         _(
             "Each token is looked up in one table of {vocabulary} rows, shared by encoder, decoder and "
-            "output. Its row is multiplied by √{width}, so that the positions added next do not drown it. "
+            "output. Its row is multiplied by √{width}, so that positions do not drown it where they are added. "
             "Here are the lengths of both vectors for this sentence."
         ).format(
             vocabulary=f"{here.model.network.config.vocabulary:,}",
@@ -95,14 +96,38 @@ def _embedding(here: Visit) -> None:
 def _position(here: Visit) -> None:
     _, run = here.words, here.run
     st.subheader(_("Positional encoding"))
-    st.markdown(
-        _(
-            "To attention a sentence is a bag of words. So a vector that depends on the place alone, {width} values of "
-            "sines and cosines, is added to each word vector; their sum is what enters the first layer."
-        ).format(width=here.model.network.config.width)
-    )
+    st.markdown(_position_words(_, here.model.transformer.config).format(width=run.source.position.shape[-1]))
     _vectors(_, _("position vector"), run.source.position, run.source_tokens)
     _lead(_("More about positions"), "pages/positions.py", {})
+
+
+def _position_words(_: Words, config: Config) -> str:
+    """How this model learns where a token stands."""
+    bag = _("To attention a sentence is a bag of words.")
+    rows = {
+        "sinusoidal": _(
+            "So a vector that depends on the place alone, {width} values of sines and cosines, is added to each word "
+            "vector; their sum is what enters the first layer."
+        ),
+        "sinusoidal-concat": _(
+            "So a vector that depends on the place alone, {width} values of sines and cosines, is put beside each word "
+            "vector; both together enter the first layer."
+        ),
+        "learned": _("So a trained vector of {width} values, one for each place, is added to each word vector."),
+        "learned-concat": _(
+            "So a trained vector of {width} values, one for each place, is put beside each word vector."
+        ),
+        "rotary": _(
+            "This model adds nothing here: in every self-attention it turns queries and keys by angles that depend on "
+            "the place (RoPE)."
+        ),
+        "alibi": _(
+            "This model adds nothing here: in every self-attention scores fall with the distance of query and key "
+            "(ALiBi)."
+        ),
+        "none": _("And this model is told nothing more: no place reaches its encoder."),
+    }
+    return f"{bag} {rows[config.positions]}"
 
 
 def _attention(here: Visit, kind: str, title: str, said: str) -> None:
@@ -120,7 +145,7 @@ def _attention(here: Visit, kind: str, title: str, said: str) -> None:
         _("output"): f"{queries} × {width}",
     }
     st.html(facts(shapes))
-    stack = here.model.network.encoder if kind == "encoder" else here.model.network.decoder
+    stack = here.model.transformer.encoder if kind == "encoder" else here.model.transformer.decoder
     layer = stack.layers[0]
     _matrices(_, layer.cross_attention if kind == "cross" else layer.self_attention)
     with st.container(horizontal=True, gap="small"):
@@ -212,8 +237,6 @@ def _vectors(_: Words, name: str, vectors: Tensor, tokens: Sequence[Token]) -> N
 
 def _lead(label: str, page: str, choices: Mapping[str, str]) -> None:
     """A button that leads to a page with the right choices."""
-    if not there(page):
-        return
     icon = ":material/arrow_forward:"
     st.button(label, icon=icon, key=f"lead_{page}", on_click=go, args=(page, choices))
 
@@ -288,14 +311,22 @@ def _stream(_: Words, run: Run) -> None:
 
 
 def _feed_forward(here: Visit) -> None:
-    _, run, config = here.words, here.run, here.model.network.config
+    _, run, config = here.words, here.run, here.model.transformer.config
     st.subheader(_("Feed-forward"))
+    if config.activation == "none":
+        st.markdown(_("This model has **none**: attention moves information between tokens, and nothing works on it."))
+        _lead(_("What would be missing without it?"), "pages/feed_forward.py", {})
+        return
     st.markdown(
         _(
             "The same two-layer network for every token, one token at a time: {width} → {inner} → {width}, "
-            "with a ReLU between. Attention moves information between tokens, this works on what has "
+            "with a {function} between. Attention moves information between tokens, this works on what has "
             "arrived. Share of its {inner} inner units that are active (above 0) in this sentence:"
-        ).format(width=config.width, inner=config.feed_forward)
+        ).format(
+            width=config.width,
+            inner=config.feed_forward,
+            function={"relu": "ReLU", "gelu": "GELU"}[config.activation],
+        )
     )
     layers = {_("encoder"): run.encoder, _("decoder"): run.decoder}
     names, shares = [], []
@@ -304,7 +335,7 @@ def _feed_forward(here: Visit) -> None:
             names.append(_("{stack}, layer {number}").format(stack=stack, number=number))
             shares.append(float((layer.feed_forward.activation > 0).float().mean()))
     st.altair_chart(charts.bars(names, shares, axis=_("share of active units")))
-    first = here.model.network.encoder.layers[0].feed_forward
+    first = here.model.transformer.encoder.layers[0].feed_forward
     _corners(_, {"W_1": first.inner, "W_2": first.outer})
     steps = {"attention": "steps", "kind": "encoder", "open": "11-12"}
     with st.container(horizontal=True, gap="small"):

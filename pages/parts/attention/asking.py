@@ -21,8 +21,6 @@ from pages.parts.options import choose_one
 from pages.parts.positions.show import number, predict
 from pages.parts.words import Words
 
-WHATS = ("query", "key", "value", "all_keys", "all_queries")
-
 
 def asking(here: Visit) -> None:
     """Choose what to replace, say what will move, and see."""

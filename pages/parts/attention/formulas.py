@@ -67,10 +67,12 @@ def _scale(chosen: Chosen, worked: Walk) -> str:
     raw, scaled = _number(float(worked.raw_scores[key])), _number(float(worked.scores[key]))
     if worked.divisor == 1:
         return rf"s_{{{i},{j}}} = q_{{{i}}} \cdot k_{{{j}}} = {scaled}"
-    bias = worked.biases.any()
+    less, number = "", ""
+    if worked.biases.any():
+        less, number = " - m_h |i - j|", _signed(float(worked.biases[key]))
     return (
-        rf"s_{{{i},{j}}} = \frac{{q_{{{i}}} \cdot k_{{{j}}}}}{{\sqrt{{d_k}}}}{r' - m_h |i - j|' if bias else ''} = "
-        rf"\frac{{{raw}}}{{\sqrt{{{len(worked.query)}}}}}{_signed(float(worked.biases[key])) if bias else ''} = {scaled}"
+        rf"s_{{{i},{j}}} = \frac{{q_{{{i}}} \cdot k_{{{j}}}}}{{\sqrt{{d_k}}}}{less} = "
+        rf"\frac{{{raw}}}{{\sqrt{{{len(worked.query)}}}}} {number} = {scaled}"
     )
 
 

@@ -12,7 +12,7 @@ from core.measures.walk import Normed, Walk, length
 from pages.parts.address import keep
 from pages.parts.attention.choosing import Chosen, clicked_key, look_at
 from pages.parts.heatmap import heatmap as draw
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.words import Words
 
 Array = np.ndarray
@@ -71,12 +71,7 @@ def _projections(_: Words, chosen: Chosen, worked: Walk) -> None:
     shape = 3, len(worked.query)
     cell = channel(worked)
 
-    def take() -> None:
-        found = clicked("strips_projections", "cell", *shape)
-        if found:
-            st.session_state["channel"] = found
-
-    _strips(_, "projections", vectors, cell=cell, on_cell=take)
+    _strips(_, "projections", vectors, cell=cell, on_cell=take_place("strips_projections", "cell", "channel", *shape))
 
 
 def channel(worked: Walk) -> tuple[int, int]:

@@ -1,7 +1,10 @@
 """Part 2: a dial for what the scores of this head are divided by."""
 
+from math import isclose
+
 import streamlit as st
 
+from core.attention import DIVISORS
 from core.charts import attention as charts
 from core.charts import figures, heatmap
 from core.edits import Scale
@@ -35,7 +38,8 @@ def scaling(here: Visit) -> None:
 def _dial(here: Visit, chosen: Chosen) -> None:
     _, channels = here.words, chosen.attention.query.shape[-1]
     st.subheader(_("A dial for the scale of this head"))
-    notch = keep("dial", ROOT, lambda text: NOTCHES[NOTCHES.index(int(text))])
+    own = ROOT if here.model.transformer.config.scale == "root" else 0
+    notch = keep("dial", own, lambda text: NOTCHES[NOTCHES.index(int(text))])
     divisor = divisor_at(notch, channels)
     found = {each: _rows(chosen, divisor_at(each, channels)) for each in NOTCHES}
     left, right = st.columns([5, 7], gap="large")
@@ -57,11 +61,13 @@ def _dial(here: Visit, chosen: Chosen) -> None:
             words=canvas_words(_, chosen.place.kind),
         )
         draw(data, key="dial_map")
-        _in_the_model(here, chosen, divisor, notch)
+        _in_the_model(here, chosen, divisor)
     with right:
-        _curves(_, found, divisor, channels)
-        _means(_, found[ROOT], found[notch])
-        _each_row(_, chosen, found[ROOT], found[notch])
+        _curves(_, found, divisor, own, channels)
+        _means(_, found[own], found[notch])
+        if here.model.transformer.config.positions == "alibi":
+            st.caption(_("This model's biases of the distance are left out on this dial."))
+        _each_row(_, chosen, found[own], found[notch])
     if here.edits:
         effect(here)
 
@@ -83,19 +89,19 @@ def _rows(chosen: Chosen, divisor: float) -> experiments.Rows:
     return experiments.rows(query, key, mask, 1 / divisor)
 
 
-def _curves(_: Words, found: dict[int, experiments.Rows], divisor: float, channels: int) -> None:
+def _curves(_: Words, found: dict[int, experiments.Rows], divisor: float, own: int, channels: int) -> None:
     st.markdown(_("**Means over this head's rows**, by what the scores are divided by"))
     names = _row_names(_)
     curves = {name: [float(getattr(each, field).mean()) for each in found.values()] for field, name in names.items()}
     words = {
         "x": _("q · k divided by"),
         "y": _("mean over the rows"),
-        "trained": _("trained with √{channels}").format(channels=channels),
+        "trained": _("trained with {divisor}").format(divisor=_named(own, channels)),
         "chosen": _("the dial"),
     }
     divisors = [divisor_at(notch, channels) for notch in found]
     st.vega_lite_chart(
-        charts.dial(divisors, curves, trained=channels**0.5, chosen=divisor, words=words), key="dial_curves"
+        charts.dial(divisors, curves, trained=divisor_at(own, channels), chosen=divisor, words=words), key="dial_curves"
     )
 
 
@@ -115,8 +121,8 @@ def _means(_: Words, before: experiments.Rows, after: experiments.Rows) -> None:
     st.html(facts(shown))
     st.caption(
         _(
-            "With √d → with the dial. Computed on this sentence from this head's own q and k; the matrices were "
-            "trained with √d and would be others without it. The Jacobian diag(p) − ppᵀ says how far a small change of "
+            "As trained → with the dial. Computed on this sentence from this head's own q and k; trained with another "
+            "divisor, the matrices would be others. The Jacobian diag(p) − ppᵀ says how far a small change of "
             "the scores moves the weights: where it is 0, no gradient reaches query or key."
         )
     )
@@ -127,7 +133,7 @@ def _each_row(_: Words, chosen: Chosen, before: experiments.Rows, after: experim
     field = choose_one(_("Row by row"), "dial_row", names, "entropy")
     words = {
         "token": _("query"),
-        "before": _("with √d"),
+        "before": _("as trained"),
         "after": _("with the dial"),
         "difference": _("difference"),
         "axis": names[field],
@@ -136,15 +142,17 @@ def _each_row(_: Words, chosen: Chosen, before: experiments.Rows, after: experim
     st.vega_lite_chart(figures.differences(chosen.queries, *values, words=words))
 
 
-def _in_the_model(here: Visit, chosen: Chosen, divisor: float, notch: int) -> None:
+def _in_the_model(here: Visit, chosen: Chosen, divisor: float) -> None:
     """The dial as an edit of the model, and what the translation becomes with it."""
     _, edit = here.words, Scale(chosen.where, 1 / divisor)
+    config = here.model.transformer.config
+    own = 1 / DIVISORS[config.scale](config.width // config.heads)
     mine = [each for each in here.edits if isinstance(each, Scale) and each.where == chosen.where]
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.button(
             _("Run the model with this scale in this head"),
             icon=":material/play_arrow:",
-            disabled=notch == ROOT or edit in mine,
+            disabled=isclose(own, edit.factor) or edit in mine,
             on_click=put,
             args=(edit,),
         )

@@ -85,7 +85,7 @@ def _cell(_: Words, chosen: Chosen, worked: Walk) -> None:
 def _score_name(_: Words, worked: Walk) -> str:
     """How a score comes from the product: divided, and less what distance takes."""
     divided = f"÷ √{len(worked.query)}" if worked.divisor != 1 else _("score, not divided")
-    return f"{divided}, {_('less the distance')}" if worked.biases.any() else divided
+    return f"{divided}, " + _("less the distance") if worked.biases.any() else divided
 
 
 # --- the timeline ---------------------------------------------------------------------------------------------------

@@ -117,6 +117,10 @@ def _mask(_: Words, chosen: Chosen, worked: Walk) -> str:
             "A token of the translation must not see what comes after it, because that is what is to be predicted. So "
             "{hidden} of {count} scores become −∞ (hatched), and their weights will be exactly 0."
         ).format(hidden=hidden, count=len(worked.open))
+    if chosen.place.kind == "decoder" and worked.config.mask == "open":
+        return _("This model has **no look-ahead mask**: all {count} keys are open, those to come too.").format(
+            count=len(worked.open)
+        )
     if chosen.place.kind == "decoder":
         return _(
             "This is the last token of the translation, and it may look at every one before it: nothing is hidden."
@@ -176,8 +180,8 @@ def _residual(_: Words, chosen: Chosen, worked: Walk) -> str:
     before, change = worked.base, worked.output
     if worked.config.residual == "none":
         return _(
-            "This model has no residuals: what the heads wrote, {change} long, **takes the place** of the vector, which "
-            "was {before} long. What the vector said is left only in what the heads passed on."
+            "This model has no residuals: what the heads wrote, {change} long, **takes the place** of the vector, "
+            "which was {before} long. What the vector said is left only in what the heads passed on."
         ).format(before=f"{length(worked.norm.input):.2f}", change=f"{length(change):.2f}")
     cosine = float(before @ change) / (length(before) * length(change) or 1.0)
     told = _(

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from pages.parts.before_attention.rows import ATTENTIVE, names, reference, run_o
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
-from pages.parts.selection import Place, clicked, read_clamped, write_place
+from pages.parts.selection import Place, read_clamped, take_place, write_place
 from pages.parts.words import Words
 from pages.parts.zoo import at_hand
 
@@ -116,7 +116,8 @@ def _show(_: Words, name: str, shown: Map, run: Run, cell: Place) -> None:
     }
     allowed = np.ones_like(shown.weights, dtype=bool)
     data = heatmap.detail(shown.weights, allowed, queries=queries, keys=keys, cell=cell, words=words)
-    draw(data, key=f"before_map_{name}", on_cell=_take(f"before_map_{name}", *shown.weights.shape))
+    component = f"before_map_{name}"
+    draw(data, key=component, on_cell=take_place(component, "cell", "before_cell", *shown.weights.shape))
     stored = (
         {
             _("alignment error, held out"): f"{shown.stored['error_rate']:.2f}",
@@ -139,15 +140,6 @@ def _show(_: Words, name: str, shown: Map, run: Run, cell: Place) -> None:
             }
         )
     )
-
-
-def _take(component: str, rows: int, columns: int) -> Callable[[], None]:
-    def take() -> None:
-        place = clicked(component, "cell", rows, columns)
-        if place:
-            st.session_state["before_cell"] = place
-
-    return take
 
 
 def _agreement(_: Words, maps: Mapping[str, Map]) -> None:

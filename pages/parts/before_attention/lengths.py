@@ -12,7 +12,7 @@ from pages.parts import models
 from pages.parts.before_attention.rows import ATTENTIVE, BOTH, GRU, LSTM, READERS, RNN, names, palette
 from pages.parts.frame import Visit
 from pages.parts.options import choose_one
-from pages.parts.positions.longer import ENOUGH, FIGURES, STEP, points
+from pages.parts.positions.longer import ENOUGH, FIGURE, STEP, points
 from pages.parts.positions.show import predict
 from pages.parts.words import Words
 from pages.parts.zoo import cards
@@ -37,10 +37,10 @@ def by_length(here: Visit) -> None:
     if guess is None:
         return
     titles = {"token_accuracy": _("Tokens right, reading the reference"), "exact_match": _("Sentences right")}
-    figure = choose_one(_("Figure"), "before_figure", titles, FIGURES[0], labelled=False)
+    figure = choose_one(_("Figure"), "before_figure", titles, FIGURE, labelled=False)
     curves = {name: points(tables, figure) for name, tables in shown.items()}
     _draw(_, curves, titles[figure], figure)
-    _verdict(_, {name: points(tables, FIGURES[0]) for name, tables in shown.items()}, guess)
+    _verdict(_, {name: points(tables, FIGURE) for name, tables in shown.items()}, guess)
     _note(_, {name: points(tables, "exact_match") for name, tables in shown.items()})
 
 

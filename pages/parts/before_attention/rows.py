@@ -1,12 +1,9 @@
 """The readers that are compared, five recurrent ones and the Transformer, and the translation all are asked about."""
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from core.charts.figures import GREY, INDIGO, ORANGE
 from core.charts.positions import TEAL
-from core.checkpoint import Model
 from core.run import Run
 from core.variants import BASE
 from pages.parts import models, zoo
@@ -53,20 +50,3 @@ def reference(here: Visit) -> str:
         if complaint:
             st.warning(complaint, icon=":material/edit_note:")
     return text or own
-
-
-def choose_reader(_: Words, readers: Mapping[str, Model], key: str) -> str:
-    """One of the readers at hand."""
-    default = next(iter(readers))
-    chosen = keep(key, default, lambda text: text if text in readers else default)
-    st.segmented_control(
-        _("Reader"),
-        list(readers),
-        format_func=names(_).get,
-        key=key,
-        required=True,
-        persist_state="session",
-        label_visibility="collapsed",
-        wrap=True,
-    )
-    return chosen

@@ -1,6 +1,6 @@
 """Part 3: the states themselves, and how much of one word is left in them as more words are read."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,15 +17,17 @@ from core.variants import BASE
 from pages.parts import models
 from pages.parts.address import keep
 from pages.parts.bar import SAMPLES, seen
-from pages.parts.before_attention.rows import BOTH, READERS, choose_reader, names, palette, run_of
+from pages.parts.before_attention.rows import BOTH, READERS, names, palette, run_of
 from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
-from pages.parts.selection import Place, clicked, read_clamped, write_place
+from pages.parts.options import choose_one
+from pages.parts.selection import Place, read_clamped, take_place, write_place
 from pages.parts.words import Words
 from pages.parts.zoo import at_hand
 
 SHORT = SAMPLES[0]
+WINDOW = 54  # channels drawn at once
 OTHERS = 24  # tokens that are put in a word's place
 
 
@@ -35,11 +37,12 @@ def states(here: Visit) -> None:
     readers = at_hand(_, READERS)
     if not readers:
         return
-    name = choose_reader(_, readers, "before_reader")
+    named = {name: names(_)[name] for name in readers}
+    name = choose_one(_("Reader"), "before_reader", named, next(iter(named)), labelled=False)
     run = run_of(here, name)
-    values = states_of(run)
+    values = states_of(run).numpy()
     cell = keep("before_state", (1, 0), read_clamped(*values.shape), write_place) or (1, 0)
-    _picture(_, name, run, values.numpy(), cell)
+    _picture(_, name, run, values, cell)
     _trace(here, readers, cell[0])
     _handed_over(here, readers, cell[0])
 
@@ -55,20 +58,29 @@ def _picture(_: Words, name: str, run: Run, values: Any, cell: Place) -> None:
         "sum": _("a row is one state"),
         "masked": _("masked"),
     }
-    channels = [str(channel + 1) for channel in range(values.shape[1])]
-    data = matrix(values, rows=tokens, columns=channels, cell=cell, limit=limit_of(values), words=words)
-    draw(data, key="before_states", on_cell=_take(*values.shape))
+    first = _first_channel(_, values.shape[1])
+    part = values[:, first : first + WINDOW]
+    channels = [str(channel + 1) for channel in range(first, first + part.shape[1])]
+    cell = cell[0], min(cell[1], part.shape[1] - 1)
+    data = matrix(part, rows=tokens, columns=channels, cell=cell, limit=limit_of(values), words=words)
+    draw(data, key="before_states", on_cell=take_place("before_states", "cell", "before_state", *part.shape))
     st.html(
         facts(
             {
                 _("after the token"): tokens[cell[0]],
-                _("channel"): str(cell[1] + 1),
-                _("value"): f"{values[cell]:.3f}",
+                _("channel"): channels[cell[1]],
+                _("value"): f"{part[cell]:.3f}",
                 _("length of this state"): f"{(values[cell[0]] ** 2).sum() ** 0.5:.2f}",
             }
         )
     )
     st.caption(_about(_, name))
+
+
+def _first_channel(_: Words, channels: int) -> int:
+    """Where the channels shown begin; so many at once can be told apart."""
+    windows = {str(first): f"{first + 1}–{min(first + WINDOW, channels)}" for first in range(0, channels, WINDOW)}
+    return int(choose_one(_("channel"), "before_channels", windows, "0"))
 
 
 def _about(_: Words, name: str) -> str:
@@ -79,7 +91,7 @@ def _about(_: Words, name: str) -> str:
         )
     if name == BOTH or name.endswith("attention"):
         return _(
-            "Measured on this sentence: the left half of the channels reads from the beginning, the right half from "
+            "Measured on this sentence: the first half of the channels reads from the beginning, the second half from "
             "the end, so the last row holds the first reader's last state and the first row the second's."
         )
     return _(
@@ -87,15 +99,6 @@ def _about(_: Words, name: str) -> str:
         "weights. There are not as many networks as words, as a learner's note has it, but one, used again and again. "
         "The writer is given the last row and no other."
     )
-
-
-def _take(rows: int, columns: int) -> Callable[[], None]:
-    def take() -> None:
-        place = clicked("before_states", "cell", rows, columns)
-        if place:
-            st.session_state["before_state"] = place
-
-    return take
 
 
 # --- what is left of a word -----------------------------------------------------------------------------------------

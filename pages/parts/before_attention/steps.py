@@ -126,7 +126,7 @@ def _clock(_: Words) -> None:
     fastest = min(series, key=lambda name: series[name][-1])
     st.markdown(
         _(
-            "**{kind}** {times} times as many tokens takes so many times as long: {factors}. With {many} tokens "
+            "**{kind}**: {times} times as many tokens, and the time grows by {factors}. With {many} tokens "
             "**{fastest}** is fastest."
         ).format(
             times=LENGTHS[-1] // LENGTHS[0],

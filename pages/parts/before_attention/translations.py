@@ -56,13 +56,13 @@ def _cards(here: Visit, readers: Mapping[str, Model], runs: Mapping[str, Run]) -
 
 
 def _card(_: Words, name: str, own: Run, known: frozenset[int], given: Run) -> None:
-    text = marked(_, own.translation, flagged(own.predicted_tokens, known))
+    text = marked(_, own.translation, flagged(own.predicted_tokens, known)) if own.translation else "–"
     verdict = _("log P of the reference {total} · {each} per token").format(
         total=f"{_total(given):.1f}", each=f"{_total(given) / len(given.predicted_tokens):.2f}"
     )
     st.html(
         f'<div style="font-weight:600">{in_html(names(_)[name])}</div>'
-        f'<div style="font-size:1.15rem;overflow-wrap:anywhere;min-height:3.4rem">{text or "–"}</div>'
+        f'<div style="font-size:1.15rem;overflow-wrap:anywhere;min-height:3.4rem">{text}</div>'
         f'<div style="font-size:.85rem;opacity:.75">{in_html(verdict)}</div>'
     )
 

@@ -14,7 +14,7 @@ from pages.parts.address import keep
 from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 
 Probe = Callable[[int, int, int], float]
 """∂loss/∂ of the score at a head, query and key, by making it a little larger and a little smaller."""
@@ -47,21 +47,12 @@ def score_gradients(here: Visit, found: Backward, head: int, queries: list[str],
         scaled = np.divide(scores, largest_of_row, out=np.zeros_like(scores), where=largest_of_row > 0)
         place = (query, key)
         data = matrix(scaled, rows=queries, columns=keys, cell=place, limit=1.0, words=words, allowed=allowed)
-        heatmap(data, key="decoding_ds", on_cell=_take_cell(scores.shape))
+        heatmap(data, key="decoding_ds", on_cell=take_place("decoding_ds", "cell", "decoding_cell", *scores.shape))
     with right_side:
         if not allowed[query, key]:
             st.markdown(_("This cell is masked: its weight is 0, and so is its gradient, exactly."))
             return
         _worked(here, found, (head, query, key), (queries[query], keys[key]), probe)
-
-
-def _take_cell(shape: tuple[int, int]) -> Callable[[], None]:
-    def take() -> None:
-        cell = clicked("decoding_ds", "cell", *shape)
-        if cell:
-            st.session_state["decoding_cell"] = cell
-
-    return take
 
 
 def _worked(here: Visit, found: Backward, cell: tuple[int, int, int], names: tuple[str, str], probe: Probe) -> None:

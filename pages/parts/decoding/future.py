@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import streamlit as st
 import torch
@@ -15,7 +13,8 @@ from pages.parts.address import keep
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap
-from pages.parts.selection import Place, clicked, read_clamped, write_place
+from pages.parts.masks.show import why_it_leaks
+from pages.parts.selection import Place, read_clamped, take_place, write_place
 
 
 def future(here: Visit, found: Influence, reads: list[str], sources: list[str], predicted: list[str]) -> None:
@@ -48,13 +47,20 @@ def future(here: Visit, found: Influence, reads: list[str], sources: list[str], 
         cell = _map(here, found.source, predicted, sources, _("source (key)"), "decoding_from_source", None)
         names = (_("prediction"), predicted[cell[0]]), (_("input"), sources[cell[1]])
         st.html(facts({**dict(names), _("length of the gradient"): _length(float(found.source[cell]))}))
-    st.markdown(
-        _(
-            "Above the diagonal the gradient is not small but **exactly 0**: a masked weight is 0, and gradient comes "
-            "back only where something went forth. That is why one pass may train all places. The encoder has no such "
-            "triangle: each prediction answers to the whole source."
+    if largest == 0:
+        st.markdown(
+            _(
+                "Above the diagonal the gradient is not small but **exactly 0**: a masked weight is 0, and gradient "
+                "comes back only where something went forth. That is why one pass may train all places. The encoder "
+                "has no such triangle: each prediction answers to the whole source."
+            )
         )
-    )
+    else:
+        st.markdown(
+            _("Above the diagonal there **is** gradient, up to {largest}: {why}").format(
+                largest=_length(largest), why=why_it_leaks(_, here.model.transformer.config)
+            )
+        )
     caption = _("Measured on this sentence.")
     if count < len(predicted):
         caption += " " + _("The first {shown} of {rows} predictions.").format(shown=count, rows=len(predicted))
@@ -98,14 +104,5 @@ def _map(
         most=float(shares.max()) or 1.0,
         words=words,
     )
-    heatmap(data, key=f"{key}_map", on_cell=_take(key, rows, columns))
+    heatmap(data, key=f"{key}_map", on_cell=take_place(f"{key}_map", "cell", key, rows, columns))
     return cell
-
-
-def _take(key: str, rows: int, columns: int) -> Callable[[], None]:
-    def take() -> None:
-        cell = clicked(f"{key}_map", "cell", rows, columns)
-        if cell:
-            st.session_state[key] = cell
-
-    return take

@@ -70,7 +70,7 @@ def _shares(_: Words, title: str, tokens: list[str], found: Routes) -> Mapping[s
     ways, shares = _ways(_), found.shares()
     st.markdown(f"**{title}**")
     words = {"token": _("token"), "share": _("share of the lengths")}
-    palette = dict(zip(ways.values(), COLOURS, strict=True))
+    palette = dict(zip(ways.values(), COLOURS, strict=False))
     st.vega_lite_chart(
         charts.routes(tokens, {ways[name]: values for name, values in shares.items()}, palette, words=words)
     )

@@ -1,11 +1,10 @@
 """The page of design choices: the table with its cards, cost beside accuracy, and the textbook tested."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import streamlit as st
 
-from core.measures.choices import Choice, Costs, choice, read_costs
+from core.measures.choices import LENGTH, Choice, Costs, choice, read_costs
 from core.variants import BASE, VARIANTS
 from pages.parts import models, zoo
 from pages.parts.address import publish
@@ -54,12 +53,12 @@ def _of(choices: Mapping[str, Choice], group: str) -> dict[str, Choice]:
 
 def _measured_on(here: Visit, costs: Costs | None) -> None:
     _ = here.words
-    text: Any = _(
+    text = _(
         "Exact match is stored from each training run: the share of held-out sentences translated exactly, the mean of "
         "both directions, the median of the seeds. Multiply–adds are counted for {length} tokens read and {length} "
         "written."
     )
-    said = text.format(length=costs.source if costs else 16)
+    said = text.format(length=LENGTH)
     if costs:
         timed = _("Milliseconds and memory were measured in one run, all models in turn, on: {machine}.")
         said += " " + timed.format(machine=costs.measured_on)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from core.measures.choices import ONE_SEED, Choice, Finding, findings
+from core.measures.choices import LEAST, Choice, Finding, findings
 from pages.parts import zoo
 from pages.parts.design_choices.table import split_names
 from pages.parts.frame import Visit
@@ -50,15 +50,15 @@ def textbook(here: Visit, choices: Mapping[str, Choice]) -> None:
             _("the textbook says"): st.column_config.TextColumn(width="large"),
             _("measured"): st.column_config.TextColumn(width="medium"),
             _("counts from"): st.column_config.NumberColumn(
-                format="%.2f", help=_("Differences up to here are called none: the wider spread of the two over seeds.")
+                format="%.2f", help=_("Differences up to here are called none.")
             ),
         },
     )
     st.caption(
         _(
-            "Stored from the training runs, exact match of both directions. A difference counts where it is larger than the "
-            "spread over the seeds of either model; with a single seed, where it is larger than {least}."
-        ).format(least=ONE_SEED)
+            "Stored from the training runs, exact match of both directions. A difference counts where it is larger "
+            "than {least}, and than the spread over the seeds of either model."
+        ).format(least=LEAST)
     )
 
 
@@ -85,7 +85,7 @@ def sentences(_: Words) -> dict[str, tuple[str, str]]:
         "concat": (_("Adding positions is as good as putting them beside, for as many weights."), _("course lore")),
         "rotary": (_("RoPE reads sentences longer than any in training better than sinusoids."), "Press et al. 2022"),
         "alibi": (_("ALiBi reads sentences longer than any in training better than sinusoids."), "Press et al. 2022"),
-        "post": (_("With warm-up, post-LN ends where pre-LN does."), "Xiong et al. 2020"),
+        "post": (_("With warm-up, post-LN does as well as pre-LN."), "Xiong et al. 2020"),
         "rms": (_("RMSNorm does as well as layer norm."), "Zhang & Sennrich 2019"),
         "batch": (_("In text, batch norm is worse than layer norm."), "Shen et al. 2020"),
         "instance": (
@@ -95,7 +95,7 @@ def sentences(_: Words) -> dict[str, tuple[str, str]]:
         "unnormed": (_("Without norms a model learns worse."), "Ba et al. 2016"),
         "residual": (_("Without residuals a model learns worse."), "He et al. 2016"),
         "single": (_("One head is worse than four."), f"{vaswani}, table 3 A"),
-        "many": (_("Twice as many heads change little."), f"{vaswani}, table 3 A"),
+        "many": (_("Twice as many heads do as well."), f"{vaswani}, table 3 A"),
         "scale": (
             _("Scores that are not divided by √d_k make a model worse, even with few channels."),
             f"{vaswani}, 3.2.1",

@@ -38,6 +38,7 @@ def table(here: Visit, choices: Mapping[str, Choice], base: Choice | None) -> st
         hide_index=True,
         height=table_height(len(rows), 560),
         column_config=_formats(here),
+        placeholder="–",
         on_select=take,
         selection_mode="single-row",
     )
@@ -154,4 +155,4 @@ def _compared(here: Visit, each: Choice, base: Choice | None) -> None:
     if base and base.name != each.name:
         columns[_("base")] = [base.median(split) for split in splits]
     config = {name: st.column_config.NumberColumn(format="%.2f") for name in list(columns)[1:]}
-    st.dataframe(columns, hide_index=True, height="content", column_config=config)
+    st.dataframe(columns, hide_index=True, height="content", column_config=config, placeholder="–")

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import streamlit as st
+
 from pages.parts.frame import Visit
 from pages.parts.masks.future import future
 from pages.parts.masks.padding import padding
+from pages.parts.masks.show import why_it_leaks
 from pages.parts.masks.three import three
 from pages.parts.masks.ways import ways
 from pages.parts.options import choose_part
@@ -21,4 +24,8 @@ def explore(here: Visit) -> None:
         "padding": _("3 Padding lab"),
         "future": _("4 Future test"),
     }
-    PARTS[choose_part(_, "mask_part", names)](here)
+    part = choose_part(_, "mask_part", names)
+    why = why_it_leaks(_, here.model.transformer.config)
+    if why:
+        st.info(why, icon=":material/visibility:")
+    PARTS[part](here)

@@ -15,7 +15,7 @@ from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
 from pages.parts.masks.show import FIVE, NULL, amount, names, short_names
 from pages.parts.positions.show import number
-from pages.parts.selection import Place, clicked, read_clamped, write_place
+from pages.parts.selection import Place, read_clamped, take_place, write_place
 
 
 def code(here: Visit, cheats: Collection[str], head: Place) -> None:
@@ -53,12 +53,6 @@ def _maps(here: Visit, head: Place) -> None:
         )
     )
     place = keep("mask_way", (1, 1), read_clamped(2, 3), write_place) or (1, 1)
-
-    def take() -> None:
-        chosen = clicked("mask_way_maps", "head", 2, 3)
-        if chosen:
-            st.session_state["mask_way"] = chosen
-
     data = charts.maps(
         weights,
         allowed,
@@ -66,7 +60,7 @@ def _maps(here: Visit, head: Place) -> None:
         chosen=place,
         words={"label": _("Weights under each way to mask; arrow keys choose one")},
     )
-    draw(data, key="mask_way_maps", on_head=take)
+    draw(data, key="mask_way_maps", on_head=take_place("mask_way_maps", "head", "mask_way", 2, 3))
     way = tiles[place[0]][place[1]]
     sums = weights[place].sum(-1)
     st.html(

@@ -15,7 +15,7 @@ from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
 from pages.parts.masks.show import change_words, exact, unedited
 from pages.parts.positions.show import number, predict
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.words import Words
 
 LONGEST = 40
@@ -87,10 +87,11 @@ def _compare(here: Visit, other: Token, guess: str) -> None:
     _, run = here.words, here.run
     asked = (run.source_text, run.direction, here.model.name, other.id)
     with_mask, without = _changes(*asked, True), _changes(*asked, False)
-    most = float(without[:, :-1].max()) or 1.0
+    most = max(float(each[:, :-1].max()) for each in (with_mask, without)) or 1.0
     left, right = st.columns(2, gap="large")
+    masked = here.model.transformer.config.mask == "causal"
     with left:
-        st.markdown(_("**With the look-ahead mask**"))
+        st.markdown(_("**With the look-ahead mask**") if masked else _("**As this model is: without a mask**"))
         _map(here, "future_with", with_mask, most)
     with right:
         st.markdown(_("**Without it**"))
@@ -100,35 +101,49 @@ def _compare(here: Visit, other: Token, guess: str) -> None:
     st.html(
         facts(
             {
-                _("with the mask: largest change before the last token"): exact(_, largest),
+                _("with the mask: largest change before the last token")
+                if masked
+                else _("largest change before the last token"): exact(_, largest),
                 _("without it"): number(float(without[:, :-1].max())),
                 _("at the last token itself"): number(float(with_mask[:, -1].max())),
             }
         )
     )
+    said = _(
+        "You said **{guess}**. Of the {count} earlier positions, **{moved}** change with the mask, in any layer; "
+        "without it, **{others}** do."
+    )
+    if not masked:
+        said = _("You said **{guess}**. Of the {count} earlier positions, **{moved}** change: there is no mask.")
     st.markdown(
-        _(
-            "You said **{guess}**. Of the {count} earlier positions, **{moved}** change with the mask, in any layer; "
-            "without it, **{others}** do."
-        ).format(
+        said.format(
             guess=_options(_)[guess],
             count=len(run.target_tokens) - 1,
             moved=moved,
             others=int((without[:, :-1] > 0).any(0).sum()),
         )
     )
-    st.markdown(
-        _(
-            "That is why all positions can be trained in one pass: each one's prediction is what it would be if "
-            "nothing came after it. It is also why, once written, a token's keys and values can be kept."
+    if largest == 0:
+        st.markdown(
+            _(
+                "That is why all positions can be trained in one pass: each one's prediction is what it would be if "
+                "nothing came after it. It is also why, once written, a token's keys and values can be kept."
+            )
         )
-    )
-    st.caption(
-        _(
-            "Measured on this sentence: the largest change of any number of the residual stream after each layer, and "
-            "of any logit. The model was trained with the mask; without it, it reads something it never saw."
+    else:
+        st.markdown(
+            _(
+                "So this model could not be trained fairly in one pass: a prediction may lean on the very word that "
+                "it is asked for, and when it writes by itself that word is not there yet. Nor can keys and values be "
+                "kept."
+            )
         )
+    caption = _(
+        "Measured on this sentence: the largest change of any number of the residual stream after each layer, and of "
+        "any logit."
     )
+    reads = _("The model was trained with the mask; without it, it reads something it never saw.") if masked else ""
+    st.caption(f"{caption} {reads}")
     unedited(here)
 
 
@@ -153,12 +168,7 @@ def _map(here: Visit, key: str, values: np.ndarray, most: float) -> None:
         },
     )
 
-    def take() -> None:
-        place = clicked(key, "cell", rows, columns)
-        if place:
-            st.session_state["future_cell"] = place
-
-    draw(data, key=key, on_cell=take)
+    draw(data, key=key, on_cell=take_place(key, "cell", "future_cell", rows, columns))
     st.html(
         facts(
             {

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.transformer import Config
 from pages.parts.address import keep
 from pages.parts.frame import Visit
 from pages.parts.positions.show import number
@@ -62,6 +63,20 @@ def change_words(_: Words) -> dict[str, str]:
 def amount(value: float) -> str:
     """A number in which none at all is told apart from very little."""
     return "0" if value == 0 else number(value)
+
+
+def why_it_leaks(_: Words, config: Config) -> str:
+    """Why the past notices the future in this very model; "" where it does not."""
+    if config.mask == "open":
+        return _(
+            "This model was trained **without** a look-ahead mask, and reads without one: its past sees the future."
+        )
+    if config.looks_ahead:
+        return _(
+            "This model's **norm** takes its mean and variance over all tokens, those to come too: past its norms the "
+            "future is known, whatever the mask hides."
+        )
+    return ""
 
 
 def exact(_: Words, value: float) -> str:

@@ -24,7 +24,7 @@ from pages.parts.masks.leak import leak
 from pages.parts.masks.show import which_head
 from pages.parts.masks.together import together
 from pages.parts.options import choose_one
-from pages.parts.selection import Place, clicked, of_kind, read_clamped, write_place
+from pages.parts.selection import Place, clicked, of_kind, read_clamped, take_place, write_place
 from pages.parts.words import Words
 
 MOST_PADS = 8
@@ -200,12 +200,7 @@ def _axes(_: Words, kind: str) -> dict[str, str]:
 
 
 def _take(component: str, shown: Shown) -> Callable[[], None]:
-    def take() -> None:
-        place = clicked(component, "cell", len(shown.queries), len(shown.keys))
-        if place:
-            st.session_state["mask_cell"] = place
-
-    return take
+    return take_place(component, "cell", "mask_cell", len(shown.queries), len(shown.keys))
 
 
 def _scores(_: Words, shown: Shown) -> None:

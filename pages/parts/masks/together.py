@@ -9,7 +9,7 @@ from pages.parts.address import keep
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
-from pages.parts.selection import clicked, of_kind, read_clamped, write_place
+from pages.parts.selection import of_kind, read_clamped, take_place, write_place
 from pages.parts.words import Words
 
 Array = np.ndarray
@@ -45,12 +45,6 @@ def _board(_: Words, padded: Run) -> None:
         )
     )
     cell = keep("board_cell", None, read_clamped(len(pieces), len(pieces)), write_place) or (0, 0)
-
-    def take() -> None:
-        place = clicked("mask_board", "cell", len(pieces), len(pieces))
-        if place:
-            st.session_state["board_cell"] = place
-
     data = charts.mask(
         board(padded),
         queries=pieces,
@@ -72,7 +66,7 @@ def _board(_: Words, padded: Run) -> None:
             "sum": "",
         },
     )
-    draw(data, key="mask_board", on_cell=take)
+    draw(data, key="mask_board", on_cell=take_place("mask_board", "cell", "board_cell", len(pieces), len(pieces)))
 
 
 def _and(here: Visit, padded: Run) -> None:
@@ -82,12 +76,6 @@ def _and(here: Visit, padded: Run) -> None:
     shut = np.broadcast_to(np.arange(len(ahead)) < real, ahead.shape)
     tiles = np.stack([ahead, shut, ahead & shut])[None]
     place = keep("mask_tile", (0, 2), read_clamped(1, 3), write_place) or (0, 2)
-
-    def take() -> None:
-        chosen = clicked("mask_and", "head", 1, 3)
-        if chosen:
-            st.session_state["mask_tile"] = chosen
-
     st.markdown(_("**Combining is “and”**: 0/1 multiply, 0/−∞ add. Here for the translation and its own pads:"))
     names = [_("look-ahead"), _("its padding"), _("both")]
     data = charts.maps(
@@ -97,7 +85,7 @@ def _and(here: Visit, padded: Run) -> None:
         chosen=place,
         words={"label": _("Masks alone and combined; arrow keys choose one")},
     )
-    draw(data, key="mask_and", on_head=take)
+    draw(data, key="mask_and", on_head=take_place("mask_and", "head", "mask_tile", 1, 3))
     st.html(
         facts(
             {

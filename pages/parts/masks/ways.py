@@ -18,7 +18,7 @@ from pages.parts.heatmap import heatmap as draw
 from pages.parts.masks.code import code, note
 from pages.parts.masks.limits import breakdown, nothing_allowed
 from pages.parts.masks.show import FIVE, NULL, amount, change_words, names, short_names, unedited, which_head
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.tables import table_height
 from pages.parts.words import Words
 
@@ -169,12 +169,7 @@ def _meter(here: Visit, leaks: Leaks, first: int) -> None:
         },
     )
 
-    def take() -> None:
-        place = clicked("mask_meter_map", "cell", len(rows), count)
-        if place:
-            st.session_state["mask_meter"] = place
-
-    draw(data, key="mask_meter_map", on_cell=take)
+    draw(data, key="mask_meter_map", on_cell=take_place("mask_meter_map", "cell", "mask_meter", len(rows), count))
     row, position = cell
     st.html(
         facts(

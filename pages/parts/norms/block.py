@@ -1,7 +1,5 @@
 """Part 1: a batch as a block of tokens and features; the cells that share a mean and a variance light up."""
 
-from collections.abc import Callable
-
 import numpy as np
 import streamlit as st
 from torch import Tensor
@@ -15,7 +13,7 @@ from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
 from pages.parts.norms.show import asked_of, choose_site, inputs, kind_names, length_of, runs_of
 from pages.parts.options import choose_one
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.words import Words
 
 EACH = 5  # features drawn of each group
@@ -83,7 +81,7 @@ def _picture(here: Visit, path: str, x: Tensor, kind: str, place: tuple[int, int
             "masked": "",
         },
     )
-    draw(data, key="norm_block", on_cell=_take("norm_block", len(rows), len(channels)))
+    draw(data, key="norm_block", on_cell=take_place("norm_block", "cell", "norm_cell", len(rows), len(channels)))
     _caption(_, x, len(channels))
 
 
@@ -121,15 +119,6 @@ def _range(rows: list[tuple[int, int]], found: experiments.Shared) -> tuple[int,
 def _span(channels: list[int], shared: slice) -> tuple[int, int]:
     inside = np.flatnonzero([shared.start <= channel < shared.stop for channel in channels])
     return int(inside[0]), int(inside[-1]) + 1
-
-
-def _take(component: str, rows: int, columns: int) -> Callable[[], None]:
-    def take() -> None:
-        place = clicked(component, "cell", rows, columns)
-        if place:
-            st.session_state["norm_cell"] = place
-
-    return take
 
 
 # --- worked out -----------------------------------------------------------------------------------------------------

@@ -20,7 +20,6 @@ from pages.parts.positions.learning import split_names
 from pages.parts.positions.show import predict
 from pages.parts.words import Words
 
-CURVES = ("loss", "validation_loss", "validation_accuracy", "validation_exact_match")
 FAR = 0.5  # of the next best: a loss that stands out
 GAP = 0.1  # nats: more than seeds differ by
 BASE = "positions-sum"

@@ -22,7 +22,7 @@ from pages.parts.heatmap import heatmap as draw
 from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
 from pages.parts.positions.twins import LEARNED, palette
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.words import Words
 from pages.parts.zoo import at_hand, cards, names
 
@@ -55,7 +55,7 @@ def encoding_or_embedding(here: Visit) -> None:
     found = _trained(name, side, str(models.assets()))
     _likeness(_, found, guess)
     _rows(_, name, found.reached)
-    _quality(here)
+    _quality(here, list(twins))
 
 
 def _guesses(_: Words) -> dict[str, str]:
@@ -154,12 +154,7 @@ def _matrix(_: Words, name: str, products: np.ndarray) -> None:
         },
     )
 
-    def take() -> None:
-        place = clicked(key, "cell", count, count)
-        if place:
-            st.session_state["table_cell"] = place
-
-    draw(data, key=key, on_cell=take)
+    draw(data, key=key, on_cell=take_place(key, "cell", "table_cell", count, count))
     st.html(
         facts({_("product of {first} and {second}").format(first=cell[0], second=cell[1]): f"{products[cell]:.3f}"})
     )
@@ -173,7 +168,7 @@ def _measure(_: Words) -> str:
 
 def _by_distance(_: Words, products: Mapping[str, torch.Tensor], null: float) -> None:
     """Means along the diagonals, each divided by that of the first, which is the length squared."""
-    titles = {"learned": _("learned"), "rule": _("sinusoid"), "null": _("two random vectors (95%)")}
+    titles = {"learned": _("learned table"), "rule": _("sinusoid"), "null": _("two random vectors (95%)")}
     series = {}
     for name, each in products.items():
         found = experiments.by_distance(each)
@@ -221,13 +216,7 @@ def _rows(_: Words, name: str, reached: int) -> None:
                 }
             )
         )
-        st.markdown(
-            _(
-                "Beyond the longest training sentence a row points exactly where the random numbers put it: cosine 1. "
-                "A sentence that reaches these rows is given noise for positions, and one of more than {rows} tokens "
-                "cannot be read at all. The sinusoid has a vector for every position."
-            ).format(rows=rows)
-        )
+        st.markdown(_beyond(_, found["source"]))
         st.caption(
             _(
                 "Measured: the table is drawn again from the seed of the run “{twin}” and compared with the stored one."
@@ -235,10 +224,24 @@ def _rows(_: Words, name: str, reached: int) -> None:
         )
 
 
+def _beyond(_: Words, found: tables.Trained) -> str:
+    """What the rows are worth that no sentence reached, as far as it can be told which these are."""
+    rows = len(found.vectors)
+    if found.reached == rows:
+        return _(
+            "Every row differs from what the seed draws here: none was left out, or this PyTorch draws other numbers."
+        )
+    return _(
+        "Beyond the longest training sentence a row points exactly where the random numbers put it: cosine 1. "
+        "A sentence that reaches these rows is given noise for positions, and one of more than {rows} tokens "
+        "cannot be read at all. The sinusoid has a vector for every position."
+    ).format(rows=rows)
+
+
 # --- how good it is -------------------------------------------------------------------------------------------------
 
 
-def _quality(here: Visit) -> None:
+def _quality(here: Visit, tables_at_hand: list[str]) -> None:
     _, direction = here.words, here.run.direction
     st.markdown(
         _("**Sentences translated exactly**, by held-out split, {direction}").format(
@@ -246,7 +249,9 @@ def _quality(here: Visit) -> None:
         )
     )
     splits = {"random": _("new sentences"), "compositional": _("new combinations"), "long": _("longer ones")}
-    found = {name: exact_matches(card, direction) for name, card in cards(_, ("positions-sum", *LEARNED)).items()}
+    found = {
+        name: exact_matches(card, direction) for name, card in cards(_, ("positions-sum", *tables_at_hand)).items()
+    }
     figures = {
         names(_)[name]: {splits[split]: each[split] for split in splits if split in each}
         for name, each in found.items()

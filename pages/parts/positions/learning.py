@@ -17,8 +17,6 @@ from pages.parts.positions.twins import TWINS, palette, vocabulary
 from pages.parts.words import Words
 from pages.parts.zoo import logs, names
 
-CURVES = ("validation_loss", "validation_accuracy", "validation_exact_match", "loss")
-
 
 def learning(here: Visit, twins: Mapping[str, Model]) -> None:
     """A prediction, then what the training runs stored."""

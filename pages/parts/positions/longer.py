@@ -87,7 +87,7 @@ def _curves(_: Words, shown: Mapping[str, list[Sequence[Row]]]) -> None:
             "Stored from the evaluation of the training runs, seeds each: {seeds}. Both directions, held-out sentences "
             "new and longer, in steps of {step} tokens, where at least {enough} sentences fall into a step. The line "
             "is the median over the seeds, the band reaches from the lowest to the highest; the dashed line, without "
-            "positions, is the null. Training had few sentences near its longest, of {longest} tokens."
+            "positions, is the null. The longest training sentence has {longest} tokens."
         ).format(seeds="–".join(map(str, seeds)), step=STEP, enough=ENOUGH, longest=LONGEST_TRAINED)
     )
 

@@ -50,7 +50,7 @@ def worth(here: Visit) -> None:
     st.divider()
     _shuffled(here, twins)
     st.divider()
-    _stored(here)
+    _stored(here, [name for name in EVERY if name in twins or name not in TWINS])
 
 
 # --- four words in two orders ---------------------------------------------------------------------------------------
@@ -192,11 +192,11 @@ def spelled(run: Run, order: tuple[int, ...]) -> str:
 # --- taken away after training --------------------------------------------------------------------------------------
 
 
-def _stored(here: Visit) -> None:
+def _stored(here: Visit, wanted: Sequence[str]) -> None:
     """Accuracy of every twin as typed, with its encoder's positions removed, and with the words shuffled."""
     _ = here.words
     st.subheader(_("Positions taken away after training"))
-    found = {name: _orders(card) for name, card in cards(_, EVERY).items()}
+    found = {name: _orders(card) for name, card in cards(_, wanted).items()}
     shown = {name: each for name, each in found.items() if each}
     if without := [names(_)[name] for name in found if name not in shown]:
         st.caption(_("Stored without these figures: {names}.").format(names=", ".join(without)))

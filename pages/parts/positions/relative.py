@@ -19,7 +19,7 @@ from pages.parts.heatmap import heatmap as draw
 from pages.parts.options import choose_number
 from pages.parts.positions.show import number, predict
 from pages.parts.positions.twins import EVERY, mark_unseen, run_of
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import clicked, read_clamped, take_place, write_place
 from pages.parts.words import Words
 from pages.parts.zoo import at_hand, names
 
@@ -77,12 +77,7 @@ def _scores(_: Words, run: Run, scores: np.ndarray, key: str, cell: tuple[int, i
         },
     )
 
-    def take() -> None:
-        place = clicked(f"{key}_map", "cell", count, count)
-        if place:
-            st.session_state[f"{key}_cell"] = place
-
-    draw(data, key=f"{key}_map", on_cell=take)
+    draw(data, key=f"{key}_map", on_cell=take_place(f"{key}_map", "cell", f"{key}_cell", count, count))
 
 
 def _cell(run: Run, key: str) -> tuple[int, int]:
@@ -97,7 +92,10 @@ def _cell(run: Run, key: str) -> tuple[int, int]:
 def _rotary(here: Visit, twin: Model) -> None:
     _ = here.words
     st.subheader(_("RoPE: queries and keys are turned"))
-    st.latex(r"q_m \cdot k_n = (R_m\,q)^\top (R_n\,k) = q^\top R_{n-m}\,k \qquad R_m^\top R_n = R_{n-m}")
+    st.latex(
+        r"""\begin{aligned} \mathrm{score}_{mn}\sqrt{d_k} &= (R_m\,q)^\top (R_n\,k) \\
+        &= q^\top R_m^\top R_n\,k = q^\top R_{n-m}\,k \end{aligned}"""
+    )
     guess = predict(
         _,
         "shift_guess",
@@ -193,7 +191,10 @@ def _alibi(here: Visit, twin: Model) -> None:
     layer, head = _head(_, twin, "alibi")
     found = experiments.biased(run, layer, head)
     heads = twin.transformer.config.heads
-    st.latex(r"\mathrm{score}_{ij} = \frac{q_i \cdot k_j}{\sqrt{d_k}} - m_h\,|i - j| \qquad m_h = 2^{-8h/n}")
+    st.latex(
+        r"""\begin{aligned} \mathrm{score}_{ij} &= q_i \cdot k_j \,/ \sqrt{d_k} - m_h\,|i - j| \\
+        m_h &= 2^{-8h/n} \end{aligned}"""
+    )
     st.html(
         facts(
             {

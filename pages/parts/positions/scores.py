@@ -18,7 +18,7 @@ from pages.parts.heatmap import heatmap as draw
 from pages.parts.options import choose_number
 from pages.parts.positions.show import number
 from pages.parts.positions.twins import run_of
-from pages.parts.selection import clicked, read_clamped, read_place, write_place
+from pages.parts.selection import read_clamped, read_place, take_place, write_place
 from pages.parts.words import Words
 from pages.parts.zoo import names
 
@@ -81,12 +81,6 @@ def _titles(_: Words) -> dict[str, str]:
     }
 
 
-def _take_term() -> None:
-    place = clicked("terms", "head", 2, 3)
-    if place:
-        st.session_state["term"] = place
-
-
 def _tiles(_: Words, maps: Mapping[str, np.ndarray], limit: float, chosen: tuple[int, int]) -> None:
     titles = _titles(_)
     st.markdown(_("**All parts on one scale**: what the query gives · what the key gives. Click one."))
@@ -97,7 +91,7 @@ def _tiles(_: Words, maps: Mapping[str, np.ndarray], limit: float, chosen: tuple
         limit=limit,
         words={"label": _("The parts of the scores; arrow keys choose one")},
     )
-    draw(data, key="terms", on_head=_take_term)
+    draw(data, key="terms", on_head=take_place("terms", "head", "term", 2, 3))
 
 
 def _shares(_: Words, parts: ScoreParts, run: Run, head: int) -> None:
@@ -137,12 +131,7 @@ def _term(_: Words, run: Run, name: str, values: np.ndarray, limit: float) -> No
         },
     )
 
-    def take() -> None:
-        place = clicked("term_map", "cell", count, count)
-        if place:
-            st.session_state["pair"] = place
-
-    draw(data, key="term_map", on_cell=take)
+    draw(data, key="term_map", on_cell=take_place("term_map", "cell", "pair", count, count))
     st.html(
         facts(
             {

@@ -16,7 +16,7 @@ from pages.parts.heatmap import heatmap as draw
 from pages.parts.positions.show import number
 from pages.parts.positions.telling import alternatives, telling_apart
 from pages.parts.positions.turning import turning
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import clicked, read_clamped, take_place, write_place
 from pages.parts.words import Words
 
 WIDTHS = (8, 16, 32, 64, 128, 256)
@@ -203,12 +203,7 @@ def _products(_: Words, vectors: np.ndarray) -> None:
         },
     )
 
-    def take() -> None:
-        place = clicked("products", "cell", count, count)
-        if place:
-            st.session_state["alike"] = place
-
-    draw(data, key="products", on_cell=take)
+    draw(data, key="products", on_cell=take_place("products", "cell", "alike", count, count))
     st.html(
         facts(
             {

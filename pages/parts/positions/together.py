@@ -18,7 +18,7 @@ from pages.parts.heatmap import heatmap as draw
 from pages.parts.positions.order import spelled, units_of
 from pages.parts.positions.show import predict
 from pages.parts.positions.twins import EVERY, able, mark_unseen
-from pages.parts.selection import clicked, read_place, write_place
+from pages.parts.selection import read_place, take_place, write_place
 from pages.parts.words import Words
 from pages.parts.zoo import at_hand, names
 
@@ -213,15 +213,10 @@ def _heads(
     heads = weights.shape[1]
     key = f"heads_{name}"
 
-    def take() -> None:
-        place = clicked(key, "head", 2, heads)
-        if place:
-            st.session_state["moved_head"] = place
-
     data = encodings.heads(
         weights,
         titles=[[f"{row} · {head}" for head in range(1, heads + 1)] for row in rows],
         chosen=chosen if chosen[1] < heads else (0, 0),
         words={"label": _("Heads of the first layer in both orders; arrow keys choose one")},
     )
-    draw(data, key=key, on_head=take)
+    draw(data, key=key, on_head=take_place(key, "head", "moved_head", 2, heads))

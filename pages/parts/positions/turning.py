@@ -11,7 +11,7 @@ from pages.parts.address import keep
 from pages.parts.escape import facts
 from pages.parts.heatmap import heatmap as draw
 from pages.parts.positions.show import error, number
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.words import Words
 
 CHANNELS, POSITIONS, START = 16, 200, 10
@@ -61,12 +61,7 @@ def _matrix(_: Words, rotation: np.ndarray, by: int) -> int:
         },
     )
 
-    def take() -> None:
-        place = clicked("rotation", "cell", count, count)
-        if place:
-            st.session_state["turn"] = place
-
-    draw(data, key="rotation", on_cell=take)
+    draw(data, key="rotation", on_cell=take_place("rotation", "cell", "turn", count, count))
     st.caption(
         _("Turning by {by} positions: the angle k·ω is large in the first pairs and hardly there in the last.").format(
             by=by

@@ -72,7 +72,7 @@ def _returned(name: str, asked: Question, place: int | None) -> Returned:
 
 
 def _picture(here: Visit, found: Returned) -> bytes:
-    run = here.run
+    _, run = here.words, here.run
     return diagrams.diagram(
         sizes(here),
         tokens={
@@ -82,7 +82,7 @@ def _picture(here: Visit, found: Returned) -> bytes:
         },
         maps=[_maps(run, found, kind) for kind in KINDS],
         strips=_strips(found, run),
-        words={**box_words(here.words), "label": here.words("The model as boxes, with the gradients of one loss")},
+        words={**box_words(_), "label": _("The model as boxes, with the gradients of one loss")},
     )
 
 

@@ -135,7 +135,7 @@ def _findings(here: Visit, asked: Question, guess: str) -> None:
                 "But look at the encoder: there the length **survives** even so ({ratio}), because the norm before "
                 "each sub-layer blows up again whatever the one below has shrunk. What is lost there is another thing: "
                 "the tokens become alike (part 5). A decoder that reads tokens which are all alike does not depend on "
-                "what it asks them: nothing comes back through its queries, and without residuals there is no other way."
+                "what it asks them: nothing comes back through its queries, and there is no other way."
             ).format(ratio=length(deepest.kept("encoder")))
         )
     after = found[DEPTHS[-1], "post-norm"].kept("decoder")

@@ -209,8 +209,8 @@ def _reading(here: Visit, found: list[Spectrum]) -> None:
         st.markdown(
             _(
                 "The median is **{median}**. With the norm after the sum there is no free way past: the norm's own "
-                "Jacobian multiplies the identity too, dividing by the deviation of the sum, and one direction in each "
-                "token is always lost."
+                "Jacobian multiplies the identity too, dividing by the deviation of the sum, and what shifts or "
+                "stretches a token is always lost."
             ).format(median=f"{median:.3f}")
         )
     else:

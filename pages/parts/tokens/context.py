@@ -21,7 +21,7 @@ from pages.parts.escape import facts, in_html, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
 from pages.parts.positions.show import predict
-from pages.parts.selection import clicked, read_clamped, write_place
+from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.tokens.alone import alone
 from pages.parts.words import Words
 
@@ -478,12 +478,7 @@ def _own_sentence(here: Visit) -> None:
             },
         )
 
-        def take() -> None:
-            place = clicked("token_map", "cell", count, count)
-            if place:
-                st.session_state["tokens_pair"] = place
-
-        draw(data, key="token_map", on_cell=take)
+        draw(data, key="token_map", on_cell=take_place("token_map", "cell", "tokens_pair", count, count))
     with right:
         _pair_by_stage(_, run, paths, cell)
 

@@ -23,7 +23,6 @@ from pages.parts.tokens.lens import korean_lens
 from pages.parts.words import Words
 
 TINTS = ("#8b87ff", "#f08c00", "#12a594", "#d6409f")
-SIDES = ("source", "target")
 
 
 def from_text_to_rows(here: Visit) -> None:
@@ -194,7 +193,7 @@ def _strips(here: Visit, side: str, token: Token, at: int) -> None:
         _("row {id} of the table").format(id=token.id): row,
         _("× √{width} = {root}").format(width=len(row), root=f"{root:.3g}"): part.embedding[at],
         _("position {place}").format(place=at): part.position[at],
-        _("their sum enters layer 1"): part.input[at],
+        _enters(here): part.input[at],
     }
     if here.edited:
         after = _input(here.edited.forced, side).input[at]
@@ -219,15 +218,27 @@ def _strips(here: Visit, side: str, token: Token, at: int) -> None:
     )
 
 
+def _enters(here: Visit) -> str:
+    """What becomes of word and position."""
+    _, config = here.words, here.model.transformer.config
+    if config.width > config.content_width:
+        return _("both side by side enter layer 1")
+    return _("their sum enters layer 1")
+
+
 def _one_channel(here: Visit, part: EmbeddingRun, token: Token, at: int) -> None:
     """One channel in numbers, computed again from the weights, and the look-up as a product with a one-hot vector."""
     _, row = here.words, _row(here, token)
-    width = len(row)
-    channel = keep("tokens_channel", 1, lambda text: min(max(int(text), 1), width)) - 1
-    st.slider(_("Channel"), 1, width, key="tokens_channel", persist_state="session")
-    value, place = float(row[channel]), float(part.position[at, channel])
+    width, channels = len(row), part.input.shape[1]
+    channel = keep("tokens_channel", 1, lambda text: min(max(int(text), 1), channels)) - 1
+    st.slider(_("Channel"), 1, channels, key="tokens_channel", persist_state="session")
+    combine = here.model.transformer.source.positions.combine
+    nothing = torch.zeros_like(part.position[at])
+    words, again = (
+        combine((row * width**0.5)[None, None], each[None, None])[0, 0] for each in (nothing, part.position[at])
+    )
+    value, place = float(words[channel]) / width**0.5, float(again[channel] - words[channel])
     st.latex(rf"{value:.5f} \cdot \sqrt{{{width}}} {place:+.5f} = {value * width**0.5 + place:.5f}")
-    again = row * width**0.5 + part.position[at]
     table = here.model.network.embedding.weight.detach()
     product = functional.one_hot(torch.tensor(token.id), len(table)).float() @ table
     st.html(

@@ -24,7 +24,6 @@ from pages.parts.words import Words
 
 NEIGHBOURS = 10
 LONGEST_WORD = 30
-GROUPS = ("kinds", "language", "en", "ko")
 MOST_CLASSES = 7
 LARGEST = 18  # classes that are shown one by one
 SHARES = {"5": 5, "25": 25, "50": 50, "95": 95}

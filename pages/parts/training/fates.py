@@ -18,10 +18,10 @@ from pages.parts.frame import Visit
 from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
 from pages.parts.training.runs import levels
-from pages.parts.training.show import plateau, rate_name
+from pages.parts.training.show import plateau
 from pages.parts.words import Words
 
-PLACES, DEPTHS, STARTS = ("post-norm", "pre-norm"), ("6", "12"), ("cold", "warm")
+PLACES, DEPTHS, STARTS = {"post-norm": "post-LN", "pre-norm": "pre-LN"}, ("6", "12"), ("cold", "warm")
 Logs = Mapping[str, Sequence[Record]]
 
 
@@ -32,13 +32,15 @@ def alive_or_dead(here: Visit) -> None:
     st.markdown(
         _(
             "Twenty-four short runs, alike but for four choices. A run that learns nothing from its sentences can "
-            "still learn how frequent each token is, and stays at that loss: the **unigram plateau**. We call a run "
-            "dead when its last loss on unseen pairs is not at least {margin} nats below it."
+            "still learn how frequent each token is, and stays at that loss: the **unigram plateau**. If it knows "
+            "the language to write as well, it comes a little lower. We call a run dead when its last loss on unseen "
+            "pairs is not at least {margin} nats below even that."
         ).format(margin=MARGIN)
     )
     name, cell = _pick(_)
     options = {"alive": _("it learns"), "dead": _("it dies")}
-    guess = predict(_, f"fate_guess_{name}", _("400 steps: does this run learn, or does it die?"), options)
+    question = _("{steps} steps: does this run learn, or does it die?").format(steps=VARIANTS[name].recipe.steps)
+    guess = predict(_, f"fate_guess_{name}", question, options)
     if guess is None or flat is None:
         return
     found = {each: records for each, records in zoo.logs(_, _names()).items() if final_losses(records)}
@@ -57,24 +59,21 @@ def _names() -> list[str]:
 def _pick(_: Words) -> tuple[str, tuple[str, str]]:
     """The run chosen, and its place in the grid."""
     with st.container(horizontal=True, gap="medium"):
-        place = choose_one(_("Norm"), "fate_norm", _places(_), "post-norm")
+        place = choose_one(_("Norm"), "fate_norm", PLACES, "post-norm")
         depth = choose_one(_("Layers"), "fate_depth", {each: f"{each} + {each}" for each in DEPTHS}, "12")
         start = choose_one(_("Warm-up"), "fate_start", _starts(_), "cold")
         word = choose_one(_("Highest rate"), "fate_rate", {each: f"{rate:g}" for each, rate in RATES.items()}, "middle")
-    return f"schedule-{place}-{depth}-{start}-{word}", (_row(_, place, depth, start), rate_name(_, word))
-
-
-def _places(_: Words) -> dict[str, str]:
-    return {"post-norm": _("post-LN"), "pre-norm": _("pre-LN")}
+    return f"schedule-{place}-{depth}-{start}-{word}", (_row(_, place, depth, start), f"{RATES[word]:g}")
 
 
 def _starts(_: Words) -> dict[str, str]:
-    return {"cold": _("none"), "warm": _("200 steps")}
+    longest = max(VARIANTS[name].recipe.warmup for name in _names())
+    return {"cold": _("no warm-up"), "warm": _("{steps} steps").format(steps=longest)}
 
 
 def _row(_: Words, place: str, depth: str, start: str) -> str:
     warm = _("with warm-up") if start == "warm" else _("no warm-up")
-    return f"{_places(_)[place]}, {depth} + {depth}, {warm}"
+    return f"{PLACES[place]}, {depth} + {depth}\n{warm}"
 
 
 def _curve(_: Words, name: str, found: Logs, flat: Plateau, guess: str) -> None:
@@ -94,15 +93,22 @@ def _curve(_: Words, name: str, found: Logs, flat: Plateau, guess: str) -> None:
             levels=levels(_, "validation_loss", flat) | known,
         )
     )
-    died = sum(dead(loss, flat.held_out_loss) for loss in losses.values())
+    died = sum(dead(loss, flat.held_out_by_language) for loss in losses.values())
     verdict = _("it learns") if not died else _("it dies") if died == len(losses) else _("some seeds learn, some die")
     st.markdown(
-        _("You said **{guess}**. Measured: **{verdict}**. Last loss {losses}; the plateau is at {plateau}.").format(
-            guess=guess, verdict=verdict, losses=_said(list(losses.values())), plateau=f"{flat.held_out_loss:.2f}"
+        _(
+            "You said **{guess}**. Measured: **{verdict}**. Last loss {losses}; the plateau is at {plateau}, with the "
+            "language known at {lower}."
+        ).format(
+            guess=guess,
+            verdict=verdict,
+            losses=_said(list(losses.values())),
+            plateau=f"{flat.held_out_loss:.2f}",
+            lower=f"{flat.held_out_by_language:.2f}",
         )
     )
     best = _best(records)
-    if died and best and best[1] < flat.held_out_loss - MARGIN:
+    if died and best and not dead(best[1], flat.held_out_by_language):
         st.markdown(
             _("It was alive once: at step {step} its loss was {loss}.").format(step=best[0], loss=f"{best[1]:.2f}")
         )
@@ -122,28 +128,30 @@ def _best(records: Sequence[Record]) -> tuple[int, float] | None:
 
 def _grid(_: Words, found: Logs, chosen: tuple[str, str], flat: Plateau) -> None:
     cells = [
-        _fate(_, _row(_, place, depth, start), rate_name(_, word), found.get(name), flat)
+        _fate(_row(_, place, depth, start), f"{RATES[word]:g}", found.get(name), flat)
         for place, depth, start, word in product(PLACES, DEPTHS, STARTS, RATES)
         for name in [f"schedule-{place}-{depth}-{start}-{word}"]
     ]
     words = {
         "column": _("highest learning rate"),
-        "loss": _("last loss on unseen pairs, up to the plateau"),
+        "loss": _("last loss on unseen pairs"),
         "dead": _("dead seeds"),
     }
-    st.markdown(_("**All twenty-four**: the last loss of each seed; ✕ marks the dead"))
+    st.markdown(
+        _("**All twenty-four**: the last loss of each seed; the darker, the nearer to the plateau; ✕ marks the dead")
+    )
     st.vega_lite_chart(charts.fates(cells, chosen, flat.held_out_loss, words=words))
     _summary(_, found, flat)
 
 
-def _fate(_: Words, row: str, column: str, records: Sequence[Record] | None, flat: Plateau) -> Fate:
+def _fate(row: str, column: str, records: Sequence[Record] | None, flat: Plateau) -> Fate:
     losses = list(final_losses(records or ()).values())
     if not losses:
         return Fate(row, column, None, "–", 0, 0)
-    died = [dead(loss, flat.held_out_loss) for loss in losses]
+    died = [dead(loss, flat.held_out_by_language) for loss in losses]
     known = [loss for loss in losses if math.isfinite(loss)]
     middle = statistics.median(known) if known else flat.held_out_loss
-    said = " / ".join(f"{_loss(loss)}{' ✕' if gone else ''}" for loss, gone in zip(losses, died, strict=True))
+    said = "\n".join(f"{_loss(loss)}{' ✕' if gone else ''}" for loss, gone in zip(losses, died, strict=True))
     return Fate(row, column, middle, said, sum(died), len(losses))
 
 
@@ -158,7 +166,7 @@ def _said(losses: Sequence[float]) -> str:
 def _summary(_: Words, found: Logs, flat: Plateau) -> None:
     """How many died on each side of each choice, as far as the runs are here."""
     choices = {
-        **{name: f"-{place}-" for place, name in _places(_).items()},
+        **{name: f"-{place}-" for place, name in PLACES.items()},
         **{f"{depth} + {depth}": f"-{depth}-" for depth in DEPTHS},
         _("no warm-up"): "-cold-",
         _("with warm-up"): "-warm-",
@@ -167,7 +175,7 @@ def _summary(_: Words, found: Logs, flat: Plateau) -> None:
     for name, part in choices.items():
         losses = [loss for each, records in found.items() if part in each for loss in final_losses(records).values()]
         if losses:
-            died = sum(dead(loss, flat.held_out_loss) for loss in losses)
+            died = sum(dead(loss, flat.held_out_by_language) for loss in losses)
             said.append(_("{name} {died} of {count}").format(name=name, died=died, count=len(losses)))
     if said:
         st.markdown(_("Dead: {counts}.").format(counts=" · ".join(said)))

@@ -129,7 +129,7 @@ def _show(here: Visit, grown: Childhood, graded: Graded) -> None:
         panels=panels(_, grown, graded, look),
         step=step,
         words={
-            "step": _("After {at} steps ({step} of {count})"),
+            "step": _("Step {at} ({step} of {count})"),
             "translation": _("Its translation at that step"),
             "axis": _("training step, logarithmic"),
         },
@@ -208,11 +208,7 @@ def _head(_: Words, grown: Childhood, look: Look, step: int) -> None:
 def _take(component: str, name: str, rows: int, columns: int) -> Callable[[], None]:
     """What a click in a map does: the place it reports becomes the choice of that name."""
 
-    def take() -> None:
-        if place := selection.clicked(component, name, rows, columns):
-            st.session_state[f"lapse_{name}"] = place
-
-    return take
+    return selection.take_place(component, name, f"lapse_{name}", rows, columns)
 
 
 def _note(_: Words, grown: Childhood, index: int) -> str:

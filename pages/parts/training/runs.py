@@ -1,7 +1,6 @@
 """Part 2: the logs of all runs, laid over each other by the choice that they vary, with the base always among them."""
 
 import math
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,7 +49,7 @@ def runs(here: Visit) -> None:
     else:
         asked = Asked(figure, figures[figure])
         lines = {row_name(_, name): spread(records, figure) for name, records in found.items()}
-    _draw(_, {name: points for name, points in lines.items() if points}, asked, found)
+    _draw(_, lines, asked, found)
     silent = [name for name, points in lines.items() if not points]
     if silent:
         st.caption(_("Not in the log of: {names}.").format(names=", ".join(silent)))
@@ -70,7 +69,7 @@ def _choose_rows(_: Words) -> list[str]:
 
 def _grids(_: Words) -> dict[str, str]:
     """The grid in four parts, as twenty-four curves say nothing."""
-    places = {"pre-norm": _("pre-LN"), "post-norm": _("post-LN")}
+    places = {"pre-norm": "pre-LN", "post-norm": "post-LN"}
     return {
         f"schedule-{place}-{depth}": _("Warm-up and rate: {place}, {depth} + {depth} layers").format(
             place=said, depth=depth
@@ -149,20 +148,20 @@ def _layer_name(_: Words, layer: str) -> str:
 
 
 def _draw(_: Words, lines: Mapping[str, Sequence[Spread]], asked: Asked, found: Mapping[str, Sequence[Record]]) -> None:
-    if not lines:
+    if not any(lines.values()):
         st.markdown(_("None of these logs has this figure."))
         return
-    own = [name for name in lines if name != row_name(_, BASE)] or list(lines)
-    last = max(lines[name][-1].step for name in own)
+    ends = {name: points[-1].step for name, points in lines.items() if points}
+    last = max((step for name, step in ends.items() if name != row_name(_, BASE)), default=max(ends.values()))
     cut = {name: [point for point in points if point.step <= last] for name, points in lines.items()}
     shares = asked.figure in SHARES
     st.vega_lite_chart(
         charts.curves(
-            [Line(name, points) for name, points in cut.items() if points],
+            [Line(name, points) for name, points in cut.items()],
             words={"step": _("training step"), "figure": asked.title},
             levels=_levels(_, asked.figure, VARIANTS[list(found)[-1]].group),
             logarithmic=asked.figure in LOGARITHMIC,
-            domain=[0, 1] if shares else None,
+            domain=[0.0, 1.0] if shares else None,
         )
     )
     st.caption(
@@ -171,7 +170,7 @@ def _draw(_: Words, lines: Mapping[str, Sequence[Spread]], asked: Asked, found: 
             "lowest to the highest; with one seed there is no band."
         ).format(seeds=_seeds(_, found))
     )
-    _ends(_, cut)
+    _ends(_, cut, found)
 
 
 def _levels(_: Words, figure: str, group: str) -> dict[str, float]:
@@ -205,43 +204,37 @@ def _seeds(_: Words, found: Mapping[str, Sequence[Record]]) -> str:
     )
 
 
-def _ends(_: Words, lines: Mapping[str, Sequence[Spread]]) -> None:
+def _ends(_: Words, lines: Mapping[str, Sequence[Spread]], found: Mapping[str, Sequence[Record]]) -> None:
     """Where each line ends, beside the base at that very step."""
     base = lines.get(row_name(_, BASE), [])
+    at = {point.step: point.middle for point in base}
     rows = []
     for name, points in lines.items():
-        if not points:
-            continue
-        end = points[-1]
-        beside = next((point for point in base if point.step == end.step), None)
-        rows.append(
-            {
-                _("run"): name,
-                _("last step"): end.step,
-                _("median"): end.middle,
-                _("lowest"): end.low,
-                _("highest"): end.high,
-                _("minus the base at that step"): end.middle - beside.middle if beside else None,
-            }
-        )
+        if points:
+            step, low, middle, high = points[-1]
+            row = {_("run"): name, _("last step"): step, _("median"): middle, _("lowest"): low, _("highest"): high}
+            beside = {_("minus the base at that step"): middle - at[step]} if step in at else {}
+            rows.append(row | beside)
     number = st.column_config.NumberColumn(format="%.4g")
     formats = {_(name): number for name in ("median", "lowest", "highest", "minus the base at that step")}
     st.dataframe(pd.DataFrame(rows), hide_index=True, height="content", column_config=formats)
     if base and len(rows) > 1:
-        st.markdown(_apart(_, lines, base))
+        st.markdown(_apart(_, lines, base, {row_name(_, name): len(seeds(log)) or 1 for name, log in found.items()}))
 
 
-def _apart(_: Words, lines: Mapping[str, Sequence[Spread]], base: Sequence[Spread]) -> str:
-    """Which runs end outside the range that the base's own seeds span, which is what chance alone does."""
-    at = {point.step: point for point in base}
-    outside = [
-        name
-        for name, points in lines.items()
-        if points[-1].step in at and not at[points[-1].step].low <= points[-1].middle <= at[points[-1].step].high
+def _apart(_: Words, lines: Mapping[str, Sequence[Spread]], base: Sequence[Spread], count: Mapping[str, int]) -> str:
+    """Which runs end with every seed on one side of all of the base's, and how often an equal run would do so."""
+    at, own = {point.step: point for point in base}, count[row_name(_, BASE)]
+    found: dict[int, list[str]] = {}
+    for name, points in lines.items():
+        end = points[-1] if points else None
+        beside = at.get(end.step) if end else None
+        if end and beside and (end.low > beside.high or end.high < beside.low):
+            found.setdefault(math.comb(count[name] + own, own) // 2, []).append(name)
+    if not found:
+        return _("At their last step the seeds of every run overlap with the base's: no difference to speak of.")
+    said = [
+        _("{names} (an equal run does so 1 time in {times})").format(names=f"**{', '.join(names)}**", times=times)
+        for times, names in sorted(found.items(), reverse=True)
     ]
-    width = statistics.median(point.high - point.low for point in base)
-    if width == 0:
-        return _("The base has a single seed here, so nothing says how much of a difference is chance.")
-    if not outside:
-        return _("Every run ends within what the base's seeds span among themselves: no difference to speak of.")
-    return _("Ends outside what the base's seeds span among themselves: **{names}**.").format(names=", ".join(outside))
+    return _("Every seed ends on one side of all of the base's: {runs}.").format(runs="; ".join(said))

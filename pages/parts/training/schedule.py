@@ -41,8 +41,8 @@ def schedule(here: Visit) -> None:
 def _formula(_: Words) -> None:
     st.subheader(_("The paper's formula"))
     st.latex(
-        r"\text{rate}(\text{step}) = d_{\text{model}}^{-0.5}\cdot"
-        r"\min\bigl(\text{step}^{-0.5},\;\text{step}\cdot\text{warmup}^{-1.5}\bigr)"
+        r"\begin{aligned}\text{rate} = d_{\text{model}}^{-0.5}\cdot\min\bigl(&\text{step}^{-0.5},\\"
+        r"&\text{step}\cdot\text{warmup}^{-1.5}\bigr)\end{aligned}"
     )
     options = {"half": _("half as high"), "root": _("÷ √2"), "same": _("the same"), "double": _("twice as high")}
     question = _("The rate rises during **warm-up**, then falls. With twice the warm-up, how high is the peak?")
@@ -52,15 +52,14 @@ def _formula(_: Words) -> None:
     left, right = st.columns([2, 5], gap="large")
     with left:
         by_hand = choose_one(_("Peak"), "peak_by", {"formula": _("from d_model"), "hand": _("set by hand")}, "formula")
-        warmup = int(dial(_("Warm-up (steps)"), "warmup", WARMUPS, PAPER_WARMUP))
-        along = choose_one(_("Axes"), "rate_axes", {"linear": _("linear"), "log": _("logarithmic")}, "linear")
-    shape, width, peak = "inverse-square-root", PAPER_WIDTH, 7e-4
-    with left:
+        shape, width, peak = "inverse-square-root", PAPER_WIDTH, 7e-4
         if by_hand == "hand":
-            peak = dial(_("Highest rate"), "peak", PEAKS, 7e-4)
+            peak = dial(_("Highest rate"), "peak", PEAKS, peak)
             shape = choose_one(_("Shape"), "shape", _shapes(_), shape)
         else:
-            width = int(dial("d_model", "rate_width", WIDTHS, PAPER_WIDTH))
+            width = int(dial("d_model", "rate_width", WIDTHS, width))
+        warmup = int(dial(_("Warm-up (steps)"), "warmup", WARMUPS, PAPER_WARMUP))
+        along = choose_one(_("Axes"), "rate_axes", {"linear": _("linear"), "log": _("logarithmic")}, "linear")
     with right:
         if by_hand == "hand":
             _by_hand(_, peak, warmup, shape, along)
