@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from worked import Worked
 from core.__main__ import main
 from core.charts import heatmap
 from core.edits import Scale, write_edits
+from core.measures.curves import read_log
 from core.measures.walk import STEPS
 from core.run import Run
 from pages.parts import models
 from pages.parts.attention.choosing import clicked_key
+from pages.parts.attention.undivided import PAIRS
 from pages.parts.attention.variance import CHANNELS
 
 ROOT = Path(__file__).parents[1]
@@ -563,6 +566,21 @@ def test_this_heads_own_gradients_are_those_of_its_queries(app: AppTest, exporte
     figures = table(app, "figure").set_index("figure")["this head, divided by √d"]
     assert figures["mean gradient ‖∂o/∂q‖"] == near(np.mean(norms))
     assert figures["median gradient ‖∂o/∂q‖"] == near(np.sort(norms)[(len(norms) - 1) // 2])
+
+
+def test_training_without_the_division_is_told_from_the_logs(app: AppTest) -> None:
+    opened(app, "scaling")
+    assert "Loss on unseen sentences" not in shown(app)
+    settled(app.pills(key="undivided_guess").set_value("neither").run())
+    for channels, pair in PAIRS.items():
+        logs = [read_log(name) for name in pair]
+        losses = [
+            statistics.median([each["validation_loss"] for each in log if each["step"] == log[-1]["step"]])
+            for log in logs
+        ]
+        divided, undivided = (f"{loss:.2f}" for loss in losses)
+        said = f"**{channels} channels**: {divided} nats divided by √d, {undivided} not divided"
+        assert f"{said} ({losses[1] - losses[0]:+.2f})" in shown(app)
 
 
 # --- query, key and value -------------------------------------------------------------------------------------------

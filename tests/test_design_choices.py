@@ -67,13 +67,16 @@ def test_a_file_that_is_none_is_no_cost(tmp_path: Path, text: str) -> None:
 
 
 def test_a_choice_is_what_its_card_says() -> None:
-    found = choice(card(BASE, 0.5, 0.7, 0.6))
+    found = choice(BASE, card(BASE, 0.5, 0.7, 0.6))
     assert found.exact["random"] == pytest.approx((0.5, 0.7, 0.6))
     assert found.median("random") == pytest.approx(0.6) and found.spread("random") == pytest.approx(0.2)
     assert found.median("long") is None and found.spread("long") is None and found.alignment is None
-    assert choice(card(BASE, 0.5)).spread("random") is None
+    assert choice(BASE, card(BASE, 0.5)).spread("random") is None
     missing = card(BASE, math.nan)
-    assert choice(missing).exact == {} and choice(missing | {"metrics": None, "metrics_by_seed": None}).exact == {}
+    assert (
+        choice(BASE, missing).exact == {}
+        and choice(BASE, missing | {"metrics": None, "metrics_by_seed": None}).exact == {}
+    )
 
 
 def finding(better: float, other: float, *, alike: bool = False) -> Finding:
@@ -89,13 +92,16 @@ def test_verdicts_follow_the_numbers() -> None:
 
 def test_what_contradicts_comes_first_and_what_is_missing_is_left_out() -> None:
     shares = {BASE: 0.6, "residual-none": 0.9, "norm-rms": 0.6, "norm-none": 0.1}
-    found = findings({name: choice(card(name, share)) for name, share in shares.items()})
+    found = findings({name: choice(name, card(name, share)) for name, share in shares.items()})
     assert [(each.claim.name, each.verdict) for each in found] == [
         ("residual", "contradicted"),
         ("rms", "borne out"),
         ("unnormed", "borne out"),
     ]
-    wide = {BASE: choice(card(BASE, 0.3, 0.6, 0.7)), "norm-none": choice(card("norm-none", 0.5, 0.5, 0.5))}
+    wide = {
+        BASE: choice(BASE, card(BASE, 0.3, 0.6, 0.7)),
+        "norm-none": choice("norm-none", card("norm-none", 0.5, 0.5, 0.5)),
+    }
     assert [each.verdict for each in findings(wide)] == ["no difference"]
 
 
@@ -124,6 +130,6 @@ def test_the_scatter_holds_the_figures() -> None:
 def test_costs_stand_beside_the_choice(assets: Path) -> None:
     bench.measured(rounds=1, assets=assets)
     costs = read_costs(assets / "costs.json")
-    found: Choice = choice(card(BASE, 0.5), costs)
+    found: Choice = choice(BASE, card(BASE, 0.5), costs)
     assert costs is not None and found.cost == costs.rows[BASE]
-    assert choice(card("heads-2", 0.5), costs).cost is None
+    assert choice("heads-2", card("heads-2", 0.5), costs).cost is None

@@ -20,10 +20,6 @@ TEXTS: list[tuple[str, Direction]] = [
     ("고양이가 개를 본다.", "ko-en"),
     ("a cat .", "en-ko"),
 ]
-    ("the cat sees a dog .", "en-ko"),
-    ("고양이가 개를 본다.", "ko-en"),
-    ("a cat .", "en-ko"),
-]
 
 
 @pytest.fixture

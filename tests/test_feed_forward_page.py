@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages_of_twins import BAD, CAT, forget, opened, rows_of, settled, shown, write_models
+from pages_of_twins import BAD, CAT, opened, write_models
+from visits import forget, rows_of, settled, shown
 
 from core.experiments import feed_forward as experiments
 from pages.parts import models

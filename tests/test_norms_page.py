@@ -49,9 +49,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An assets folder with untrained models: what their cards and logs say is invented, the form is right."""
     assets = tmp_path_factory.mktemp("assets")
     shutil.copy(ROOT / "assets" / "tokenizer.json", assets)
-    size = load_tokenizer().size
+    tokenizer = load_tokenizer()
     for name in ("translator", *TWINS, "recurrent-gru"):
-        config = VARIANTS[name].config(size)
+        config = VARIANTS[name].config(tokenizer.size)
         if name == "translator":
             config = replace(config, width=32, content_width=32, feed_forward=64, encoder_layers=1, decoder_layers=1)
         torch.manual_seed(0)
@@ -59,7 +59,11 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
         metrics = {"en-ko": figures, "ko-en": figures, "alignment": {}}
         card = dict.fromkeys(CARD_KEYS) | {"name": name, "config": config.to_json(), "metrics": metrics, "seeds": [0]}
         folder = assets / "models" / name
-        save(build(config), card | {"vocabulary_seen": []}, folder)
+        network = build(config)
+        if name == "translator":  # inclined to end its translations at once: untrained ones babble
+            last, end = network.decoder.final_norm, network.embedding.weight.data[tokenizer.end_id]
+            last.bias.data += 20 * torch.nn.functional.normalize(end, dim=0)
+        save(network, card | {"vocabulary_seen": []}, folder)
         lines = [{"seed": 0, "step": step, "loss": LOSSES.get(name, 0.5)} for step in range(25, 300, 25)]
         lines += [{"seed": 0, "step": 300, "validation_loss": 0.7, "validation_exact_match": 0.4}]
         (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 from visits import settled, shown
@@ -20,7 +21,7 @@ from core.network import AnyConfig, Network, build
 from core.run import trace
 from core.tokens import load_tokenizer
 from core.transformer import Config, Transformer
-from core.variants import VARIANTS
+from core.variants import BASE, VARIANTS
 from pages.parts import models
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +40,6 @@ TRANSFORMERS = (
 )
 RECURRENT = "recurrent-gru"
 PAGES = ("overview", "tokens", "positions", "attention", "heads", "masks", "decoding")
-LOOK_INSIDE = tuple(page for page in PAGES)
 EVERY = [name for name, row in VARIANTS.items() if row.group not in ("before attention", "grid", "schedule")]
 
 
@@ -51,7 +51,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(path, assets)
     tokenizer = load_tokenizer()
     seen = sorted({token.id for token in tokenizer.encode("I am a dog")})
-    for number, name in enumerate(("translator", *TRANSFORMERS, RECURRENT)):
+    for number, name in enumerate(("translator", BASE, *TRANSFORMERS, RECURRENT)):
         torch.manual_seed(number)
         network = brief(build(small(VARIANTS[name].config(tokenizer.size))), tokenizer.end_id)
         figures = {"random": {"exact_match": 0.9}, "copy": {"exact_match": math.nan}}
@@ -98,7 +98,7 @@ def test_the_list_has_what_is_at_hand_and_begins_with_the_translator() -> None:
     app = opened("heads")
     picker = app.selectbox(key="model")
     assert picker.value == models.TRANSLATOR
-    assert len(picker.options) == 2 + len(TRANSFORMERS) and "Norms · Post-LN" in picker.options
+    assert len(picker.options) == 3 + len(TRANSFORMERS) and "Norms · Post-LN" in picker.options
     assert app.session_state["address"]["model"] is None
 
 
@@ -159,7 +159,7 @@ def test_a_missing_model_names_the_command_that_trains_it(assets: Path) -> None:
 
 
 @pytest.mark.usefixtures("assets")
-@pytest.mark.parametrize("page", LOOK_INSIDE)
+@pytest.mark.parametrize("page", PAGES)
 def test_a_recurrent_model_has_no_attention_to_look_into(page: str) -> None:
     app = opened(page, model=RECURRENT, edits="off_cross.1.1_zero")
     assert any("recurrent network" in each.value for each in app.info) and not app.title
@@ -179,6 +179,40 @@ def test_a_sentence_that_is_too_long_names_who_can_take_it() -> None:
     settled(app.selectbox(key="model").set_value("positions-learned").run())
     settled(app.text_input(key="target").set_value(long).run())
     assert sum("64 positions" in each.value for each in app.warning) == 2
+
+
+# --- the table of all models ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_table_has_every_model_and_opens_its_card(language: str) -> None:
+    app = opened("design_choices", lang=language, choice="norm-post", model=RECURRENT)
+    rows = app.dataframe[0].value
+    assert len(rows) == 3 + len(TRANSFORMERS)
+    assert all("model=" in link for link in rows.iloc[:, -2])
+    config = app.dataframe[2].value.set_index(app.dataframe[2].value.columns[0]).iloc[:, 0]
+    assert config["residual"] == "post-norm" and "train norm-post" in " ".join(each.value for each in app.code)
+    assert app.dataframe[3].value.iloc[:, 2].str.contains("0.90").all()
+
+
+@pytest.mark.usefixtures("assets")
+def test_a_model_is_taken_from_the_table_to_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(st, "switch_page", lambda page, *, query_params: ways.append((page, query_params)))
+    app = opened("design_choices", choice="norm-batch", choices_group="norms")
+    assert {"Sum", "Post-LN", "Batch norm", "Instance norm"} == set(app.dataframe[0].value["model"])
+    settled(app.button(key="choices_go").click().run())
+    assert ways == [("pages/overview.py", {"text": CAT, "lang": "en", "model": "norm-batch"})]
+    app = opened("design_choices", choice="norm-batch")
+    settled(app.button(key="choices_use").click().run())
+    assert app.session_state["model"] == "norm-batch"
+
+
+@pytest.mark.usefixtures("assets")
+def test_a_tampered_link_opens_no_card() -> None:
+    app = opened("design_choices", choice="<b>", choices_group="x", choices_cost="9", choices_split="-")
+    assert not app.error and not any(button.key == "choices_go" for button in app.button)
 
 
 # --- models built otherwise -----------------------------------------------------------------------------------------

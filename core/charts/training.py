@@ -213,7 +213,7 @@ def fates(found: Sequence[Fate], chosen: tuple[str, str], plateau: float, *, wor
         {"field": "dead", "type": "nominal", "title": words["dead"]},
     ]
     cell = {"type": "rect", "cornerRadius": 5}
-    said: Row = {"type": "text", "fontSize": 12.5, "fontWeight": 500, "lineBreak": "\n", "baseline": "middle"}
+    said: Row = {"type": "text", "fontSize": 12.5, "fontWeight": 500, "lineBreak": "\n", "dy": -6}
     return {
         "width": "container",
         "height": {"step": 44},

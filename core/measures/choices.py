@@ -72,8 +72,8 @@ class Choice:
         return max(found) - min(found) if len(found) > 1 else None
 
 
-def choice(card: Card, costs: Costs | None = None) -> Choice:
-    """The figures of a card; what it lacks is left out."""
+def choice(name: str, card: Card, costs: Costs | None = None) -> Choice:
+    """The figures of a row's card; what it lacks is left out."""
     by_direction = [exact_matches(card, each) if each in (card["metrics"] or {}) else {} for each in ("en-ko", "ko-en")]
     splits = by_direction[0].keys() & by_direction[1].keys()
     exact = {
@@ -82,13 +82,13 @@ def choice(card: Card, costs: Costs | None = None) -> Choice:
     }
     alignment = (card["metrics"] or {}).get("alignment") or {}
     return Choice(
-        name=card["name"],
+        name=name,
         parameters=int(card["parameters"]),
         multiply_adds=multiply_adds(read_config(card["config"]), LENGTH, LENGTH).total,
         seeds=tuple(card["seeds"] or ()),
         exact=exact,
         alignment=alignment.get("best_head_error_rate"),
-        cost=costs.rows.get(card["name"]) if costs else None,
+        cost=costs.rows.get(name) if costs else None,
     )
 
 

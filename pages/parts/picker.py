@@ -39,7 +39,7 @@ def choose(_: Words) -> Model:
         )
         model = models.model(name)
         with st.popover(_("About it"), icon=":material/badge:"):
-            about(_, model.card)
+            about(_, name, model.card)
     return model
 
 
@@ -66,9 +66,9 @@ def introduce(_: Words, model: Model) -> None:
         st.caption(f":material/science: **{names(_)[model.name]}**: {differences(_)[model.name]}")
 
 
-def about(_: Words, card: Mapping[str, Any]) -> None:
+def about(_: Words, name: str, card: Mapping[str, Any]) -> None:
     """The key facts of a card, the command that trains it again, and the way to all others."""
-    st.markdown(f"**{names(_)[card['name']]}** · {differences(_)[card['name']]}")
+    st.markdown(f"**{names(_)[name]}** · {differences(_)[name]}")
     st.html(facts(key_facts(_, card)))
     st.caption(_("Stored from the training run; exact match on held-out sentences. The command that trains it again:"))
     st.code(card["command"], language="sh", wrap_lines=True)

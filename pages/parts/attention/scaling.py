@@ -11,6 +11,7 @@ from core.edits import Scale
 from core.experiments import scaling as experiments
 from pages.parts.address import keep
 from pages.parts.attention.choosing import Chosen, choose
+from pages.parts.attention.undivided import trained_without
 from pages.parts.attention.variance import why
 from pages.parts.edits import effect, put, remove
 from pages.parts.escape import facts
@@ -25,11 +26,13 @@ ROOT = 8
 
 
 def scaling(here: Visit) -> None:
-    """The dial on the chosen head, the same in the model, and the experiment behind the square root."""
+    """The dial on the chosen head and in the model, the experiment behind the square root, and training without it."""
     chosen = choose(here)
     _dial(here, chosen)
     st.divider()
     why(here.words, chosen)
+    st.divider()
+    trained_without(here)
 
 
 # --- the dial -------------------------------------------------------------------------------------------------------

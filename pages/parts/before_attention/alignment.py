@@ -53,7 +53,7 @@ def alignments(here: Visit) -> None:
         return
     text = reference(here)
     runs = {name: run_of(here, name, text) for name in readers}
-    maps = {name: _map(_, runs[name], readers[name].card["metrics"].get("alignment") or {}) for name in readers}
+    maps = {name: _map(_, runs[name], (readers[name].card["metrics"] or {}).get("alignment") or {}) for name in readers}
     rows, columns = next(iter(maps.values())).weights.shape
     chosen = keep("before_cell", None, read_clamped(rows, columns), write_place)
     cell = chosen or _strongest(next(iter(maps.values())).weights)

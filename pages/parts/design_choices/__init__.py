@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.measures.choices import LENGTH, Choice, Costs, choice, read_costs
 from core.variants import BASE, VARIANTS
-from pages.parts import models, zoo
+from pages.parts import models, picker, zoo
 from pages.parts.address import publish
 from pages.parts.design_choices.findings import textbook
 from pages.parts.design_choices.scatter import beside
@@ -20,9 +20,11 @@ ALL = "all"
 @st.fragment
 def explore(here: Visit) -> None:
     """A choice or all of them, then everything that is known of its rows."""
+    if "going" in st.session_state or st.session_state[picker.KEY] != here.model.name:
+        st.rerun()  # a button of the card concerns what stands above this fragment too
     _ = here.words
     cards, costs = zoo.cards(_, trained()), read_costs(models.assets() / "costs.json")
-    choices = {name: choice(card, costs) for name, card in cards.items()}
+    choices = {name: choice(name, card, costs) for name, card in cards.items()}
     if not choices:
         return publish()
     there = {VARIANTS[name].group for name in choices}
@@ -32,7 +34,7 @@ def explore(here: Visit) -> None:
     opened = table(here, shown, choices.get(BASE))
     _measured_on(here, costs)
     if opened:
-        card_of(here, cards[opened], choices)
+        card_of(here, opened, cards[opened], choices)
     st.divider()
     beside(here, shown)
     st.divider()

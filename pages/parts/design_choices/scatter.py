@@ -33,7 +33,9 @@ def beside(here: Visit, choices: Mapping[str, Choice]) -> None:
         split = choose_one(_("Exact match on"), "choices_split", split_names(here), "random")
     names, groups = zoo.names(_), zoo.groups(_)
     dots = [
-        charts.Dot(names[name], groups[VARIANTS[name].group], value, min(found), middle, max(found), base=name == BASE)
+        charts.Dot(
+            names[name], groups[VARIANTS[name].group], float(value), min(found), middle, max(found), name == BASE
+        )
         for name, each in twins.items()
         if (value := costs[cost][1](each))
         and (found := each.exact.get(split))

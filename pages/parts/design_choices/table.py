@@ -106,9 +106,9 @@ def _formats(here: Visit) -> dict[str, Any]:
     }
 
 
-def card_of(here: Visit, card: Mapping[str, Any], choices: Mapping[str, Choice]) -> None:
+def card_of(here: Visit, name: str, card: Mapping[str, Any], choices: Mapping[str, Choice]) -> None:
     """The whole card of a model, and the ways to see it at work."""
-    _, name = here.words, str(card["name"])
+    _ = here.words
     with st.container(border=True, key="choices_card"):
         left, right = st.columns([5, 6], gap="large")
         with left:
@@ -118,12 +118,21 @@ def card_of(here: Visit, card: Mapping[str, Any], choices: Mapping[str, Choice])
             _compared(here, choices[name], choices.get(BASE))
             with st.container(horizontal=True, gap="small"):
                 page = f"pages/{page_of(name) or 'overview'}.py"
-                if st.button(_("See it at work"), icon=":material/arrow_forward:", type="primary", key="choices_go"):
-                    go(page, {"model": name})
-                    st.rerun()
-                if st.button(_("Take it to every page"), icon=":material/check:", key="choices_use"):
-                    st.session_state[picker.KEY] = name
-                    st.rerun()
+                st.button(
+                    _("See it at work"),
+                    icon=":material/arrow_forward:",
+                    type="primary",
+                    key="choices_go",
+                    on_click=go,
+                    args=(page, {picker.KEY: name}),
+                )
+                st.button(
+                    _("Take it to every page"),
+                    icon=":material/check:",
+                    key="choices_use",
+                    on_click=_take_along,
+                    args=(name,),
+                )
         with right:
             st.markdown(_("**Its configuration**"))
             config = {key: str(value) for key, value in card["config"].items()}
@@ -134,6 +143,10 @@ def card_of(here: Visit, card: Mapping[str, Any], choices: Mapping[str, Choice])
             )
             st.caption(_("The command that trains it again:"))
             st.code(card["command"], language="sh", wrap_lines=True)
+
+
+def _take_along(name: str) -> None:
+    st.session_state[picker.KEY] = name
 
 
 def _compared(here: Visit, each: Choice, base: Choice | None) -> None:

@@ -10,7 +10,7 @@ from pages.parts.feed_forward.neurons import neurons
 from pages.parts.feed_forward.twins import twins
 from pages.parts.feed_forward.xor import exclusive_or
 from pages.parts.frame import Visit
-from pages.parts.training.show import choose
+from pages.parts.options import choose_part
 from pages.parts.words import Words
 
 PARTS: dict[str, Callable[[Visit], None]] = {
@@ -25,7 +25,7 @@ PARTS: dict[str, Callable[[Visit], None]] = {
 def explore(here: Visit) -> None:
     """The part that is open, redrawn on its own."""
     _ = here.words
-    part = choose(_("Part of this page"), "feed_part", _names(_), "affine", labelled=False)
+    part = choose_part(_, "feed_part", _names(_))
     if here.edits:
         st.caption(_("This page shows the model without your edits."))
     PARTS[part](here)

@@ -8,8 +8,8 @@ from core.experiments import feed_forward as experiments
 from pages.parts import models
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
+from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
-from pages.parts.training.show import choose
 from pages.parts.words import Words
 
 ROUNDING = 1e-9
@@ -32,7 +32,7 @@ def affine(here: Visit) -> None:
         return
     config = here.model.transformer.config
     layers = {str(number): str(number) for number in range(1, config.encoder_layers + 1)}
-    layer = int(choose(_("Layer of the encoder"), "feed_affine_layer", layers, "1")) - 1
+    layer = int(choose_one(_("Layer of the encoder"), "feed_affine_layer", layers, "1")) - 1
     count = len(here.run.source_tokens)
     places = min(1, count - 1), min(2, count - 1)
     found = experiments.defects(models.in_double(here.model.name), here.run, layer, places)

@@ -18,9 +18,9 @@ from pages.parts.decoding.show import whole
 from pages.parts.escape import facts, in_html, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap
+from pages.parts.options import choose_one
 from pages.parts.residuals.show import tokens_of
 from pages.parts.selection import clicked
-from pages.parts.training.show import choose
 
 SHOWN = 14
 AROUND = 6
@@ -60,9 +60,9 @@ def neurons(here: Visit) -> None:
 def _choose_layer(here: Visit) -> tuple[str, int]:
     _, config = here.words, here.model.transformer.config
     with st.container(horizontal=True, gap="medium"):
-        stack = choose(_("Stack"), "feed_stack", {"decoder": _("Decoder"), "encoder": _("Encoder")}, "decoder")
+        stack = choose_one(_("Stack"), "feed_stack", {"decoder": _("Decoder"), "encoder": _("Encoder")}, "decoder")
         layers = {str(number): str(number) for number in range(1, depth(config, stack) + 1)}
-        layer = int(choose(_("Layer"), "feed_layer", layers, "1")) - 1
+        layer = int(choose_one(_("Layer"), "feed_layer", layers, "1")) - 1
     return stack, layer
 
 
@@ -249,7 +249,7 @@ def _needed(here: Visit, which: Neuron) -> None:
     st.html(
         facts(
             {
-                _("held at 0: largest change of log p"): f"{float(change[place]):+.4f}",
+                _("held at 0: largest change of log p"): f"{float(change[place]):+.2g}",
                 _("at"): here.run.predicted_tokens[place].piece,
             }
         )

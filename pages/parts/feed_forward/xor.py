@@ -8,8 +8,8 @@ from core.charts import residuals as charts
 from core.experiments import feed_forward as experiments
 from core.experiments.feed_forward import SETTINGS, Learnt
 from pages.parts.frame import Visit
+from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
-from pages.parts.training.show import choose
 from pages.parts.words import Words
 
 COIN = 0.6931471805599453  # nats: the loss of who always says one half
@@ -34,7 +34,7 @@ def exclusive_or(here: Visit) -> None:
     )
     if guess is None:
         return
-    name = choose(_("Network"), "feed_xor", _names(_), "attention")
+    name = choose_one(_("Network"), "feed_xor", _names(_), "attention")
     with st.spinner(_("Training …")):
         found = _learnt(name)
     done: list[str] = st.session_state.setdefault(TRAINED, [])

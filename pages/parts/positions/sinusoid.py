@@ -41,7 +41,7 @@ def pattern(here: Visit) -> None:
     with left:
         _similarity(_, width, base)
     with right:
-        _products(_, vectors)
+        _products(_, vectors, base)
     turning(_, width, base)
     telling_apart(_, width, base)
     alternatives(_)
@@ -181,7 +181,7 @@ def _similarity(_: Words, width: int, base: float) -> None:
         )
 
 
-def _products(_: Words, vectors: np.ndarray) -> None:
+def _products(_: Words, vectors: np.ndarray, base: float) -> None:
     count, width = vectors.shape
     products = vectors @ vectors.T / (width / 2)
     cell = keep("alike", None, read_clamped(count, count), write_place) or (10, 17)
@@ -209,12 +209,16 @@ def _products(_: Words, vectors: np.ndarray) -> None:
             {
                 _("distance k"): str(abs(cell[0] - cell[1])),
                 _("similarity"): f"{products[cell]:.3f}",
-                _("similarity beyond the distance"): number(
-                    experiments.toeplitz_deviation(torch.from_numpy(vectors @ vectors.T))
-                ),
+                _("similarity beyond the distance"): number(_beyond_distance(width, base)),
             }
         )
     )
     st.caption(
         _("“Beyond the distance” is the largest standard deviation of the similarity among pairs equally far apart.")
     )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _beyond_distance(width: int, base: float) -> float:
+    vectors = torch.from_numpy(_vectors(width, base))
+    return experiments.toeplitz_deviation(vectors @ vectors.T)

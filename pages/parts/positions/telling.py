@@ -156,7 +156,7 @@ def alternatives(_: Words) -> None:
         "one-hot": _("one-hot, 200 channels"),
         "random": _("random vectors"),
     }
-    found = {name: experiments.properties(name, TABLE_WIDTH, by=TABLE_SHIFT) for name in names}
+    found = {name: _properties(name) for name in names}
     table = pd.DataFrame(
         {
             _("encoding"): list(names.values()),
@@ -177,3 +177,8 @@ def alternatives(_: Words) -> None:
             "similarity says where two words stand rather than how far apart."
         )
     )
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _properties(name: str) -> experiments.Properties:
+    return experiments.properties(name, TABLE_WIDTH, by=TABLE_SHIFT)

@@ -1,16 +1,14 @@
 """The twins whose positions differ: which are compared, which of them can take the sentence, and what they know."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import streamlit as st
 
 from core.charts.positions import COLOURS
 from core.checkpoint import Model
 from core.run import Run
-from core.tokens import Token
 from pages.parts import models
-from pages.parts.bar import marked
+from pages.parts.bar import flagged, marked
 from pages.parts.frame import Visit
 from pages.parts.words import Words
 from pages.parts.zoo import names
@@ -77,7 +75,7 @@ def introduce(here: Visit, twins: Mapping[str, Model]) -> None:
 def mark_unseen(here: Visit, twins: Iterable[Model]) -> None:
     """The sentence with the pieces underlined that these twins never saw, if there are any."""
     _ = here.words
-    tokens = _marked(here.run.source_tokens, _seen(twins))
+    tokens = flagged(here.run.source_tokens, _seen(twins))
     if any(token.unseen for token in tokens):
         st.html(f'<div style="overflow-wrap:anywhere">{marked(_, here.run.source_text, tokens)}</div>')
         st.caption(_("Underlined: words outside what the twins were trained on. There they can only guess."))
@@ -87,10 +85,3 @@ def _seen(twins: Iterable[Model]) -> frozenset[int]:
     """The pieces in the training of any twin, as far as their cards list them."""
     lists = [twin.card.get("vocabulary_seen", ()) for twin in twins]
     return frozenset(piece for pieces in lists for piece in pieces)
-
-
-def _marked(tokens: tuple[Token, ...], seen: frozenset[int]) -> tuple[Token, ...]:
-    """The tokens, flagged as unseen where they are not among the pieces seen."""
-    if not seen:
-        return tokens
-    return tuple(replace(each, unseen=not each.special and (each.unseen or each.id not in seen)) for each in tokens)
