@@ -183,6 +183,18 @@ def test_a_text_too_long_for_a_link_is_cut_and_said(app: AppTest) -> None:
     assert str(LONGEST) in app.warning[0].value
 
 
+def test_the_marks_of_pieces_are_explained(app: AppTest) -> None:
+    opened(app, text="cat I a am", lang="en")
+    assert any("↓" in each.value for each in app.caption)
+    settled(app.text_input(key="text").set_value("I am a cat").run())
+    assert not any("↓" in each.value for each in app.caption)
+
+
+def test_blanks_in_place_of_another_translation_are_none(app: AppTest) -> None:
+    opened(app, text="I am a cat", target="   ", lang="en")
+    assert not app.warning and translation(app)
+
+
 def test_typed_markup_is_shown_and_not_obeyed(app: AppTest) -> None:
     opened(app, text="<b>cat</b> & 'dog'", lang="en")
     assert "<b>" not in shown(app)

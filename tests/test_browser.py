@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, urlparse
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+from pages.parts.bar import LONGEST
 from pages.parts.tour import stops
 from pages.parts.words import words
 
@@ -174,6 +175,26 @@ def test_arrow_keys_move_from_head_to_head(server: str, visit: Callable[..., Pag
     for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
         page.keyboard.press(key)
     page.get_by_text("Layer 2, head 2", exact=True).wait_for()
+
+
+def test_fast_arrow_keys_are_not_set_back(server: str, visit: Callable[..., Page]) -> None:
+    """The page answers more slowly than keys repeat; an answer to an earlier key must not undo a later one."""
+    page = visit(f"{server}/heads?text=I%20am%20a%20cat&kind=encoder&cell=1.1")
+    matrix = canvases(page)[1]
+    matrix.focus()
+    for key in ["ArrowDown"] * 4 + ["ArrowRight"] * 4 + ["ArrowUp"]:
+        page.keyboard.press(key)
+        page.wait_for_timeout(30)
+    page.wait_for_function("() => new URLSearchParams(location.search).get('cell') === '4.5'")
+    settled(page)
+    assert in_link(page, "cell") == "4.5"
+
+
+def test_a_long_text_that_is_pasted_is_cut_and_said(server: str, visit: Callable[..., Page]) -> None:
+    page = visit(f"{server}/heads")
+    type_sentence(page, "I am a cat. " * 20)
+    page.get_by_text(f"A sentence may have {LONGEST} characters").wait_for()
+    assert len(page.get_by_role("textbox").first.input_value()) == LONGEST
 
 
 def test_pointing_at_a_cell_says_its_words_at_once(server: str, visit: Callable[..., Page]) -> None:

@@ -120,7 +120,7 @@ def test_promoted_is_what_a_unit_of_activation_adds(tiny_model: Model) -> None:
     network = tiny_model.transformer
     found = experiments.promoted(network, "decoder", 1, 3, count=4)
     row = network.decoder.layers[1].feed_forward.outer.weight[:, 3]
-    scores = network.embedding.weight @ (row * network.decoder.final_norm.gain)
+    scores = (network.embedding.weight @ (row * network.decoder.final_norm.gain)).detach()
     assert found.best[0] == (int(scores.argmax()), pytest.approx(float(scores.max()), abs=1e-5))
     assert found.worst[0][1] == pytest.approx(float(scores.min()), abs=1e-5)
 

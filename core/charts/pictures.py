@@ -1,7 +1,7 @@
 """A tensor as a picture of one pixel for each entry, small enough to lie inside the page that shows it.
 
-Violet is above zero, red below, as in every map, and the nearer to zero the more transparent, so that it looks right on light and
-on dark.
+Violet is above zero, red below, as in every map, and the nearer to zero the more transparent, so that it looks right on
+light and on dark.
 """
 
 import base64

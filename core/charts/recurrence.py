@@ -8,7 +8,7 @@ from core.charts.figures import GREY, Row, unique
 TALL = 420
 LARGE = 10_000  # from here on an axis counts in thousands
 Spec = dict[str, Any]
-Points = Sequence[tuple[float, float]]
+Points = Sequence[tuple[int | float, int | float]]
 
 
 def lines(

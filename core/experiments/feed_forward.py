@@ -323,7 +323,8 @@ def _read(network: Transformer, stack: str, row: Float[Tensor, " width"]) -> Flo
     norm = network.get_submodule(f"{stack}.final_norm")
     stretched = row * norm.get_parameter("gain") if isinstance(getattr(norm, "gain", None), nn.Parameter) else row
     shown: Tensor = network.readout(stretched) - network.readout(torch.zeros_like(stretched))
-    return network.embedding.weight @ shown
+    scores: Tensor = network.embedding.weight @ shown
+    return scores
 
 
 @torch.inference_mode()
@@ -341,7 +342,8 @@ def without(network: Transformer, run: Run, stack: str, layer: int, neuron: int)
 
     def read() -> Tensor:
         logits = network(source, target)[0].log_softmax(-1)
-        return logits.gather(-1, wanted[0][:, None])[:, 0]
+        found: Tensor = logits.gather(-1, wanted[0][:, None])[:, 0]
+        return found
 
     before = read()
     with listen(silence, paths={f"{stack}.{layer}.feed_forward.activation"}):

@@ -62,9 +62,9 @@ def _target_tokens(here: Visit) -> None:
         _("probability"): run.log_probabilities.exp().tolist(),
     }
     columns = {
-        _("decoder reads"): st.column_config.TextColumn(width=112),
-        _("it predicts"): st.column_config.TextColumn(width=96),
-        _("probability"): st.column_config.ProgressColumn(format="%.3f", min_value=0.0, max_value=1.0),
+        _("decoder reads"): st.column_config.TextColumn(width=104),
+        _("it predicts"): st.column_config.TextColumn(width=88),
+        _("probability"): st.column_config.ProgressColumn(width=130, format="%.3f", min_value=0.0, max_value=1.0),
     }
     height = table_height(len(run.target_tokens), 460)
     st.dataframe(table, column_config=columns, height=height, hide_index=True)

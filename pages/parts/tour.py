@@ -165,7 +165,8 @@ def bar(_: Words, page: StreamlitPage) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             title = _("Tour {number} of {count}").format(number=at + 1, count=len(names))
             st.markdown(f"**{title} · {stop.title}**", width="stretch")
-            _buttons(_, every, names, at, away=page.url_path != stop.path)
+            with st.container(horizontal=True, gap="small", width="content"):
+                _buttons(_, every, names, at, away=page.url_path != stop.path)
         st.markdown(f"{stop.look}  \n:material/touch_app: **{stop.question}**")
 
 
