@@ -17,7 +17,7 @@ EXTRACTED = {
     )
 }
 HANGUL = re.compile("[가-힣]")
-UNTRANSLATED = {"{role} ({sentence})"}
+UNTRANSLATED = {"{role} ({sentence})"} | {"RMSNorm", "RoPE", "ALiBi", "Post-LN", "GELU", "RNN", "GRU", "LSTM", "BiGRU"}
 
 
 def placeholders(text: str) -> set[str]:

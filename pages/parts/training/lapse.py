@@ -214,7 +214,8 @@ def _take(component: str, name: str, rows: int, columns: int) -> Callable[[], No
 def _note(_: Words, grown: Childhood, index: int) -> str:
     note = _("The last snapshot's translation costs it {loss} nats per token.")
     said = note.format(loss=f"{grown.losses[index]:.2f}")
-    return f"{said} {_('Its own did not come to an end and was cut off.')}" if grown.cut[index] else said
+    cut = _("Its own did not come to an end and was cut off.")
+    return f"{said} {cut}" if grown.cut[index] else said
 
 
 def _all_translations(_: Words, grown: Childhood) -> None:
