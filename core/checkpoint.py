@@ -40,7 +40,6 @@ class Model:
 
 def save(network: Network, card: Mapping[str, Any], directory: Path) -> None:
     """Write weights.safetensors (half precision) and card.json; ValueError when the card lacks a key."""
-    directory.mkdir(parents=True, exist_ok=True)
     write_card(card, directory)
     save_weights(network, directory / "weights.safetensors")
 
@@ -49,6 +48,7 @@ def write_card(card: Mapping[str, Any], directory: Path) -> None:
     """Write card.json; ValueError when it lacks a key."""
     if missing := CARD_KEYS - card.keys():
         raise ValueError(f"the card lacks {', '.join(sorted(missing))}")
+    directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dict(card), ensure_ascii=False, indent=2)
     (directory / "card.json").write_text(text + "\n", encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from core.edits import Cell
 from core.experiments import masks
 from core.hooks import listen
 from core.run import Run, trace
+from core.transformer import Transformer
 
 Array = NDArray[np.floating]
 SOUND, LEAKY = ("infinity", "billion", "renormalised"), ("zeroed", "multiplied")
@@ -334,6 +336,15 @@ def test_a_translation_does_not_see_hidden_pads(tiny_model: Model, pads: int, ma
     same = next(place for place, (one, other) in enumerate(zip(written, own, strict=False)) if one != other)
     beginning = written[: same + masks.MORE]
     assert said == tokenizer.decode(beginning) + ("" if end in beginning else " …") != run.translation
+
+
+def test_looking_ahead_is_no_change_of_pads(tiny_model: Model, make_network: Callable[..., Transformer]) -> None:
+    """One pass would show such a decoder the words that it is to write."""
+    network = make_network(vocabulary=tiny_model.tokenizer.size, mask="open").float()
+    model = replace(tiny_model, network=network)
+    run = trace(model, "the cat .", direction="en-ko")
+    among = masks.padded(run, len(run.source_tokens) + 3, len(run.target_tokens))
+    assert masks.padded_translation(model, run, among, masked=True) == run.translation
 
 
 def test_no_pads_is_the_run_itself(run: Run) -> None:

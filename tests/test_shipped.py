@@ -78,7 +78,7 @@ def test_all_assets_stay_small() -> None:
 
 def tolerance(share: float, pairs: int) -> float:
     """Three standard errors of a share measured on few pairs."""
-    return 3 * math.sqrt(max(share * (1 - share), 0.03) / pairs)
+    return 3 * math.sqrt(max(share * (1 - share), 0.09) / pairs)
 
 
 def test_translator_fits_its_limits() -> None:

@@ -241,7 +241,7 @@ def test_the_equal_twin_has_as_many_parameters_as_the_sum(vocabulary: int) -> No
     assert count("positions-concat") > 1.5 * count("positions-sum")
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [name for name in VARIANTS if not name.startswith("recurrent")])
 def test_every_variant_can_be_built(name: str) -> None:
     """Each row names positions that exist and heads that share the width."""
     variant = VARIANTS[name]

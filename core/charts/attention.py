@@ -280,7 +280,7 @@ def _tip(field: str, title: str, *, nominal: bool = False) -> Spec:
 
 def _colour(names: Sequence[str], *, columns: int = 2) -> Spec:
     scale = {"domain": list(names), "range": [INDIGO, ORANGE, "#12a594", GREY][: len(names)]}
-    room = columns * (40 + max(map(_room, names)))
+    room = columns * (34 + max(map(_room, names)))
     fitting = {"expr": f"width < {room} ? 1 : {columns}"}
     legend: Spec | None = {"orient": "top", "columns": fitting, "labelLimit": 440 // columns, "symbolOpacity": 1}
     legend = legend if len(names) > 1 else None
@@ -289,7 +289,7 @@ def _colour(names: Sequence[str], *, columns: int = 2) -> Spec:
 
 def _room(name: str) -> int:
     """About how many pixels a name takes in a legend."""
-    return sum(14 if letter >= "\u1100" else 7 for letter in name)
+    return sum(12 if letter >= "\u1100" else 6 for letter in name)
 
 
 def _level(value: float) -> Spec:

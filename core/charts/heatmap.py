@@ -7,7 +7,7 @@ exact number asks the run. One value is kept for cells that a mask hides: absent
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -60,29 +60,11 @@ def detail(
     keys: Sequence[str],
     cell: tuple[int, int],
     words: Mapping[str, str],
+    mode: Literal["detail", "lines"] = "detail",
 ) -> bytes:
-    """One head, large. `words` needs: label, query, key, queries, keys, weight, sum, masked."""
-    return _one_head("detail", weights, allowed, queries=queries, keys=keys, cell=cell, words=words)
+    """One head, large, or as lines from each query to the keys it looks at.
 
-
-def lines(
-    weights: Float[np.ndarray, "query key"],
-    allowed: Bool[np.ndarray, "query key"],
-    *,
-    queries: Sequence[str],
-    keys: Sequence[str],
-    cell: tuple[int, int],
-    words: Mapping[str, str],
-) -> bytes:
-    """The same head as lines from each query to the keys it looks at; the same `words` as `detail`."""
-    return _one_head("lines", weights, allowed, queries=queries, keys=keys, cell=cell, words=words)
-
-
-def _one_head(
-    mode: str,
-    weights: Float[np.ndarray, "query key"],
-    allowed: Bool[np.ndarray, "query key"],
-    **header: Any,
-) -> bytes:
-    header["words"] = dict(header["words"])
-    return pack({"mode": mode, "shape": weights.shape, **header}, to_bytes(weights, allowed))
+    `words` needs: label, query, key, queries, keys, weight, sum, masked.
+    """
+    header = {"mode": mode, "shape": weights.shape, "queries": list(queries), "keys": list(keys), "cell": cell}
+    return pack(header | {"words": dict(words)}, to_bytes(weights, allowed))

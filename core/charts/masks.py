@@ -96,37 +96,6 @@ def noticed(
     return chart
 
 
-def drift(
-    stages: Sequence[str],
-    masked: Sequence[float],
-    unmasked: Sequence[float],
-    sizes: Sequence[float],
-    *,
-    words: Mapping[str, str],
-) -> Layers:
-    """The largest change at each stage with and without the mask, beside how large the numbers there are.
-
-    `words` needs: stage, change, masked, unmasked, size.
-    """
-    names = [words["masked"], words["unmasked"], words["size"]]
-    rows: list[Row] = [
-        {"name": name, "stage": stage, "value": value}
-        for name, values in zip(names, (masked, unmasked, sizes), strict=True)
-        for stage, value in zip(stages, values, strict=True)
-    ]
-    base = alt.Chart(inline(rows)).encode(
-        x=alt.X("stage:N", sort=None, title=None, axis=alt.Axis(labelAngle=-40, labelLimit=120, ticks=False)),
-        y=alt.Y("value:Q", title=words["change"], scale=alt.Scale(zero=True)),
-        color=alt.Color(
-            "name:N", title=None, scale=alt.Scale(domain=names, range=[INDIGO, ORANGE, GREY]), legend=legend(1)
-        ),
-        tooltip=tips(name=" ", stage=words["stage"], value=words["change"]),
-    )
-    return alt.layer(base.mark_line(strokeWidth=2.5), base.mark_circle(size=60, opacity=1)).properties(
-        height=TALL + 40, width="container"
-    )
-
-
 def breakdown(
     gaps: Sequence[float],
     errors: Mapping[str, Sequence[float]],

@@ -215,18 +215,24 @@ def readable(
             axis=alt.Axis(values=list(scales)),
         ),
         y=alt.Y("value:Q", title=words["accuracy"], scale=alt.Scale(domain=[0, 1.03])),
-        color=alt.Color("read:N", title=None, scale=alt.Scale(domain=whats, range=[INDIGO, ORANGE]), legend=legend(1)),
+        color=alt.Color("read:N", title=None, scale=alt.Scale(domain=whats, range=[INDIGO, ORANGE]), legend=legend()),
         strokeDash=alt.StrokeDash(
             "way:N",
             title=None,
             scale=alt.Scale(domain=ways, range=[[1, 0], [7, 4], [2, 4]]),
-            legend=alt.Legend(orient="bottom", columns=1, labelLimit=250, symbolType="stroke", symbolSize=400),
+            legend=alt.Legend(
+                orient="bottom",
+                columns=alt.ExprRef("width < 420 ? 1 : 3"),
+                labelLimit=250,
+                symbolType="stroke",
+                symbolSize=400,
+            ),
         ),
         tooltip=tips(read=" ", way=" ", scale=words["scale"], value=words["accuracy"]),
     )
     dots = base.mark_circle(size=60, opacity=1).encode(strokeDash=alt.StrokeDashValue([1, 0]))
     dots = dots.transform_filter(alt.datum.way == ways[0])
-    return alt.layer(base.mark_line(strokeWidth=2.5), dots).properties(height=TALL + 30, width="container")
+    return alt.layer(base.mark_line(strokeWidth=2.5), dots).properties(height=TALL + 60, width="container")
 
 
 def _flat(heights: Mapping[str, float], scales: Sequence[float]) -> dict[str, list[float]]:

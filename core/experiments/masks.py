@@ -25,7 +25,7 @@ from core.transformer import Transformer
 Tokens = tuple[Token, ...]
 Way = Callable[[Tensor, Tensor], Tensor]
 """Scores and a mask to weights."""
-MORE = 8  # tokens that are written among pads once it is others than without them
+MORE = 6  # tokens that are written among pads once it is others than without them
 
 # --- E08: five ways to mask -----------------------------------------------------------------------------------------
 
@@ -270,21 +270,29 @@ def padded(run: Run, source: int, target: int, *, beside: Run | None = None, mas
 def padded_translation(model: Model, run: Run, among_pads: Run, *, masked: bool) -> str:
     """What the model writes where `run` is read `among_pads`, the pads hidden or not.
 
-    A single pass tells how far the run's own translation stays the likeliest, word after word. At most MORE tokens are
-    written from there on, and "…" says that it would go on.
+    Unless the decoder looks ahead, a single pass tells how far the run's own translation stays the likeliest, word
+    after word. At most MORE tokens are written once they are others, and "…" says that it would go on.
     """
-    own = [token.id for token in run.predicted_tokens]
-    likeliest = among_pads.tensor("logits")[: len(own)].argmax(-1)
-    same = int((likeliest == torch.tensor(own)).cumprod(0).sum())
-    if same == len(own):
+    network, tokenizer, own = model.transformer, model.tokenizer, [token.id for token in run.predicted_tokens]
+    likeliest = among_pads.tensor("logits")[: len(own)].argmax(-1).tolist()
+    written = [] if network.config.looks_ahead else own[: _shared(likeliest, own)]
+    if written == own:
         return run.translation
-    network, tokenizer, ids = model.transformer, model.tokenizer, _ids([among_pads.source_tokens])
+    ids = _ids([among_pads.source_tokens])
     mask = ids != network.config.padding if masked else torch.ones_like(ids, dtype=torch.bool)
-    memory, cache, written = network.encode(ids, mask), network.cache(), [tokenizer.start_id, *own[:same]]
-    while written[-1] != tokenizer.end_id and len(written) <= same + MORE:
-        logits = network.decode(torch.tensor([written[cache.length :]]), memory, mask, cache)
-        written.append(int(logits[0, -1].argmax()))
-    return tokenizer.decode(written[1:]) + ("" if written[-1] == tokenizer.end_id else " …")
+    memory, cache = network.encode(ids, mask), network.cache()
+    done = False
+    while not done and len(written) - _shared(written, own) < MORE:
+        read = [tokenizer.start_id, *written][cache.length :]
+        written.append(int(network.decode(torch.tensor([read]), memory, mask, cache)[0, -1].argmax()))
+        done = written[-1] == tokenizer.end_id or written == own
+    return tokenizer.decode(written) + ("" if done else " …")
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two translations begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (mine, its) in pairs if mine != its), min(len(one), len(other)))
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _field(_: Words, model: Model, to: Direction | None) -> Sentence:
 def _controls(_: Words) -> tuple[Direction | None, Model]:
     """The choices of direction, None to detect it, of the model, and of the language of the interface."""
     to = keep("to", "auto", one_of(DIRECTIONS))
-    with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         names = {"auto": _("Detect"), "ko": "EN → KO", "en": "KO → EN"}
         st.segmented_control(
             _("Direction"),

@@ -198,13 +198,14 @@ def _maps(_: Words, before: View, after: View, choice: Choice, cell: Place) -> N
 def _lines(_: Words, shown: View, choice: Choice, cell: Place) -> None:
     st.markdown(_("**The same head as lines**: from each query to the keys it looks at."))
     weights = shown.weights[choice.layer, choice.head]
-    data = heatmap.lines(
+    data = heatmap.detail(
         weights,
         shown.allowed,
         queries=shown.queries.labels,
         keys=shown.keys.labels,
         cell=cell,
         words=canvas_words(_, choice.kind),
+        mode="lines",
     )
     draw(data, key="lines", on_cell=_take("lines", "cell", *weights.shape))
 

@@ -24,6 +24,7 @@ def choose(_: Words) -> Model:
     Raises CheckpointError where not even the translator can be read.
     """
     name = keep(KEY, models.TRANSLATOR, _read)
+    st.session_state[KEY] = name  # the browser holds a title, and after a change of language that of another one
     options = dict.fromkeys((models.TRANSLATOR, *on_the_shelf(), name))
     titles = {each: title(_, each) for each in options}
     with st.container(horizontal=True, gap="small", width="content"):
@@ -71,7 +72,7 @@ def about(_: Words, name: str, card: Mapping[str, Any]) -> None:
     st.markdown(f"**{names(_)[name]}** · {differences(_)[name]}")
     st.html(facts(key_facts(_, card)))
     st.caption(_("Stored from the training run; exact match on held-out sentences. The command that trains it again:"))
-    st.code(card["command"], language="sh", wrap_lines=True)
+    st.text(card["command"])
     st.page_link("pages/design_choices.py", label=_("Compare all models"), icon=":material/arrow_forward:")
 
 

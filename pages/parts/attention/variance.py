@@ -33,7 +33,8 @@ def why(_: Words, chosen: Chosen) -> None:
     st.latex(
         r"""\begin{aligned}
         \operatorname{Var}(q \cdot k) &= \textstyle\sum_{c=1}^{d} \operatorname{Var}(q_c k_c) = d \\
-        J &= \operatorname{diag}(p) - p\,p^{\top}, \quad p_j \to 1 \Rightarrow J \to 0 \\
+        J &= \operatorname{diag}(p) - p\,p^{\top}, \\
+        p_j \to 1 \; &\Rightarrow \; J \to 0 \\
         \frac{\partial o}{\partial q} &= \frac{1}{\sqrt{d}} \operatorname{Cov}_{p}(v, k)
         \end{aligned}"""
     )

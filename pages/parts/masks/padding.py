@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from core.charts import masks as charts
+from core.charts.embeddings import Line, by_stage
+from core.charts.figures import GREY, INDIGO, ORANGE
 from core.experiments import masks as experiments
 from core.run import Run
 from core.tokens import Direction, detect_direction
@@ -54,21 +55,12 @@ def _lab(here: Visit, guess: str) -> None:
     with left:
         stages = stage_names(_, [each.path for each in on])
         st.markdown(_("**Largest change of any number at a real token**, against the sentence alone"))
-        st.altair_chart(
-            charts.drift(
-                stages,
-                [each.change for each in on],
-                [each.change for each in off],
-                [each.size for each in on],
-                words={
-                    "stage": _("stage"),
-                    "change": _("largest change"),
-                    "masked": _("mask on"),
-                    "unmasked": _("mask off"),
-                    "size": _("typical size there (root mean square)"),
-                },
-            )
-        )
+        lines = [
+            Line(_("mask on"), [each.change for each in on], INDIGO),
+            Line(_("mask off"), [each.change for each in off], ORANGE),
+            Line(_("typical size there (root mean square)"), [each.size for each in on], GREY, null=True),
+        ]
+        st.vega_lite_chart(by_stage(lines, stages, axis=_("largest change"), stage=_("stage")), key="pad_drift")
     with right:
         _found(here, guess, on, off, (source, target, beside))
     _table(_, stages, on, off)
