@@ -418,6 +418,10 @@ def test_twins_that_a_sentence_is_too_long_for_say_so_and_the_others_show() -> N
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
+def texts(app: AppTest) -> str:
+    return "\n".join(each.value for each in app.text)
+
+
 @pytest.mark.parametrize(
     ("part", "name"),
     [
@@ -434,8 +438,8 @@ def test_a_missing_twin_is_named_and_the_others_are_shown(assets: Path, part: st
     shutil.rmtree(assets / "models" / name)
     app = opened(part, text="I am a cat", **GUESSES)
     assert len(app.warning) == 1
-    assert str(assets / "models" / name / "card.json") in app.text[0].value
-    assert f"python -m core train {name}" in app.text[0].value
+    assert str(assets / "models" / name / "card.json") in texts(app)
+    assert f"python -m core train {name}" in texts(app)
     assert app.get("vega_lite_chart")
 
 
@@ -444,8 +448,7 @@ def test_without_any_twin_the_rest_works(assets: Path, part: str) -> None:
     for name in EVERY:
         shutil.rmtree(assets / "models" / name)
     app = opened(part, text="I am a cat", **GUESSES)
-    commands = "".join(each.value for each in app.text)
-    assert all(f"python -m core train {name}" in commands for name in USES[part])
+    assert all(f"python -m core train {name}" in texts(app) for name in USES[part])
     assert len(app.warning) == bool(USES[part])
     assert bool(app.get("vega_lite_chart")) == (part in ("pattern", "size"))
 
@@ -453,5 +456,5 @@ def test_without_any_twin_the_rest_works(assets: Path, part: str) -> None:
 def test_a_damaged_log_is_named_and_the_other_curves_are_shown(assets: Path) -> None:
     (assets / "models" / "positions-none" / "log.jsonl").write_text("{")
     app = opened("sum", text="I am a cat", **GUESSES)
-    assert "log.jsonl is damaged" in app.text[0].value and "python -m core train positions-none" in app.text[0].value
+    assert "log.jsonl is damaged" in texts(app) and "python -m core train positions-none" in texts(app)
     assert values(app, 0, name="Sum") and not values(app, 0, name="No positions")
