@@ -88,9 +88,18 @@ def read_card(name: str, *, assets: Path = ASSETS) -> dict[str, Any]:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _broken(path, name, error) from error
-    if not isinstance(card, dict) or not card.keys() >= CARD_KEYS:
+    if not _is_card(card):
         raise _broken(path, name, "it is not the card of a model")
     return card
+
+
+def _is_card(card: object) -> bool:
+    """Whether all that every card has is there, and of the kind that it must be."""
+    if not isinstance(card, dict) or not card.keys() >= CARD_KEYS:
+        return False
+    groups = [card["config"], card["metrics"] or {}, card.get("metrics_by_seed") or {}]
+    numbers = [card["parameters"] or 0, card["steps"] or 0, *(card["seeds"] or ())]
+    return all(isinstance(each, dict) for each in groups) and all(isinstance(each, int) for each in numbers)
 
 
 def read_weights(path: Path, config: AnyConfig) -> Network:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.charts.diagram import COLUMNS
 from pages.parts import tour
+from pages.parts.edits import unedited
 from pages.parts.frame import enter
 from pages.parts.overview import picture
 from pages.parts.steps import explain
@@ -20,6 +21,7 @@ st.markdown(
     )
 )
 tour.offer(_)
+unedited(here)
 left, right = st.columns([3, 2], gap="large")
 with left:
     step = picture(here)

@@ -138,7 +138,7 @@ def test_edits_are_heard_and_called_edited() -> None:
     edited = models.run(PEAR, "ko-en", models.TRANSLATOR, app.session_state["edits"])
     data = played(app, "writing")
     assert data["texts"][-1] == edited.translation and "Edited:" in shown(app)
-    assert "without your edits" in shown(opened("cache", edits="off_cross_zero"))
+    assert "edits are left out" in shown(opened("cache", edits="off_cross_zero"))
 
 
 # --- part 1: step by step -------------------------------------------------------------------------------------------
@@ -474,3 +474,10 @@ def test_milliseconds_are_measured_when_asked() -> None:
     assert "Measured live on this computer" in shown(app)
     settled(app.text_input(key="text").set_value(CAT).run())
     assert len(app.get("vega_lite_chart")) == 1, "another sentence has not been measured"
+
+
+@pytest.mark.parametrize("model", ["mask-none", "norm-instance"])
+def test_a_model_that_looks_ahead_keeps_nothing_and_is_not_called_exact(model: str) -> None:
+    reading, cache = shown(opened("input", model=model)), opened("cache", model=model)
+    assert "nothing else, because the mask hides" not in reading and "row by row" in reading
+    assert "none can be kept" in shown(cache) and not cache.get("vega_lite_chart")

@@ -239,7 +239,7 @@ def test_accuracies_come_from_every_seed_and_gaps_stay_out() -> None:
     assert exact_matches({"metrics": metrics(0.25)}, "en-ko") == {"random": [0.25]}
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]\n", '{"seed": 0}\n'])
+@pytest.mark.parametrize("text", [None, "{", "[]\n", '{"seed": 0}\n', '{"seed": "x", "step": 25}\n'])
 def test_a_log_that_cannot_be_read_is_named(tmp_path: Path, text: str | None) -> None:
     folder = tmp_path / "models" / "positions-sum"
     folder.mkdir(parents=True)

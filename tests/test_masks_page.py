@@ -336,3 +336,21 @@ def test_edits_are_left_out_of_the_labs_and_it_is_said() -> None:
     for part in PARTS[1:]:
         app = opened(part, **ANSWERED, edits="cell_decoder_2_4_open")
         assert "your edits are left out" in shown(app)
+
+
+# --- models whose past sees the future ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["mask-none", "norm-instance", "norm-group"])
+def test_what_is_said_of_a_mask_fits_a_model_that_looks_ahead_all_the_same(model: str) -> None:
+    text = "The animal did not cross the street because it was too tired."
+    found = {part: opened(part, model=model, text=text, **ANSWERED) for part in PARTS}
+    for app in found.values():
+        assert "past sees the future" in shown(app) or "the future is known" in shown(app)
+    padding = shown(found["padding"])
+    assert "so nothing moves" not in padding and "rounding differs" not in padding and "tokens move" in padding
+    assert "every way would seem to leak" in shown(found["ways"]) and not found["ways"].get("dataframe")
+    assert "could not be trained fairly" in shown(found["future"])
+    if model == "mask-none":
+        assert "has none" in shown(found["three"]) and "look-ahead alone" not in shown(found["three"])
+        assert len(canvases(found["future"])) == 1 and "hides them already" not in padding

@@ -212,6 +212,17 @@ def test_a_missing_or_damaged_file_says_how_to_restore_it(assets: Path, name: st
     assert ("is missing" in str(caught.value)) == (damage == "missing")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"parameters": "many"}, {"seeds": ["x"]}, {"metrics": "good"}, {"metrics_by_seed": [1]}, {"config": None}]
+)
+def test_a_card_with_figures_of_another_kind_is_refused(assets: Path, wrong: dict[str, object]) -> None:
+    """Pages may reckon with what a card says."""
+    path = assets / "models" / "tiny" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | wrong))
+    with pytest.raises(CheckpointError, match="train tiny"):
+        load("tiny", assets=assets)
+
+
 def test_weights_of_another_shape_are_refused(assets: Path) -> None:
     """A card and weights that do not belong together are damage, not a crash."""
     path = assets / "models" / "tiny" / "card.json"

@@ -6,7 +6,7 @@ Bars over keys report a click on their column as the selection `key`, with the f
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.charts.figures import GREY, INDIGO, ORANGE, Row, unique
+from core.charts.figures import GREY, INDIGO, ORANGE, Row, pixels, unique
 
 Spec = dict[str, Any]
 HATCH = "▨"  # what stands in the column of a masked key
@@ -280,16 +280,11 @@ def _tip(field: str, title: str, *, nominal: bool = False) -> Spec:
 
 def _colour(names: Sequence[str], *, columns: int = 2) -> Spec:
     scale = {"domain": list(names), "range": [INDIGO, ORANGE, "#12a594", GREY][: len(names)]}
-    room = columns * (34 + max(map(_room, names)))
+    room = columns * (34 + max(map(pixels, names)))
     fitting = {"expr": f"width < {room} ? 1 : {columns}"}
     legend: Spec | None = {"orient": "top", "columns": fitting, "labelLimit": 440 // columns, "symbolOpacity": 1}
     legend = legend if len(names) > 1 else None
     return {"field": "name", "type": "nominal", "title": None, "sort": None, "scale": scale, "legend": legend}
-
-
-def _room(name: str) -> int:
-    """About how many pixels a name takes in a legend."""
-    return sum(12 if letter >= "\u1100" else 6 for letter in name)
 
 
 def _level(value: float) -> Spec:

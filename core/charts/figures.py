@@ -81,3 +81,14 @@ def unique(labels: Sequence[str]) -> list[str]:
 def inline(rows: Sequence[Row]) -> alt.InlineData:
     """Rows as the data of a chart."""
     return alt.InlineData(values=list(rows))
+
+
+def columns(names: Sequence[str]) -> str:
+    """An expression for how many columns of a legend fit beside each other, at the width that the chart has."""
+    widest = 34 + max(map(pixels, names), default=0)
+    return f"max(1, min({len(names)}, floor(width / {widest})))"
+
+
+def pixels(name: str) -> int:
+    """About how wide a name is in a legend."""
+    return sum(12 if letter >= "\u1100" else 7 for letter in name)

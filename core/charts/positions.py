@@ -6,7 +6,7 @@ import altair as alt
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from core.charts.figures import GREY, INDIGO, ORANGE, Layers, Row, inline, unique
+from core.charts.figures import GREY, INDIGO, ORANGE, Layers, Row, columns, inline, unique
 from core.charts.heatmap import ABSENT, STEPS, pack
 
 TEAL, RED, PINK, BLUE, BROWN = "#12a594", "#e5484d", "#d6409f", "#0090ff", "#ad7f58"
@@ -334,7 +334,8 @@ def colours(names: Sequence[str], palette: Mapping[str, str] | None = None) -> a
     """One colour for each name, from the palette or in order, with a legend above the chart."""
     chosen = [palette[name] for name in names] if palette else COLOURS[: len(names)]
     scale = alt.Scale(domain=list(names), range=list(chosen))
-    return alt.Color("name:N", title=None, sort=None, scale=scale, legend=legend())
+    fitted = alt.Legend(orient="top", columns=alt.ExprRef(columns(names)), labelLimit=0, symbolOpacity=1)
+    return alt.Color("name:N", title=None, sort=None, scale=scale, legend=fitted)
 
 
 def legend(columns: int = 2) -> alt.Legend:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.charts.figures import GREY, Row, unique
+from core.charts.figures import GREY, Row, columns, unique
 
 TALL = 420
 LARGE = 10_000  # from here on an axis counts in thousands
@@ -80,7 +80,7 @@ def _drawn(
         "title": None,
         "sort": None,
         "scale": {"domain": list(palette), "range": list(palette.values())},
-        "legend": {"orient": "top", "columns": 3, "labelLimit": 150, "symbolOpacity": 1},
+        "legend": {"orient": "top", "columns": {"expr": columns(list(palette))}, "labelLimit": 0, "symbolOpacity": 1},
     }
     tips = [
         {"field": "name", "type": "nominal", "title": " "},

@@ -42,7 +42,8 @@ def read_costs(path: Path = ASSETS / "costs.json") -> Costs | None:
     """Measured costs; None where nobody has measured, or the file is not one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return Costs(**{**found, "rows": {name: Cost(**cost) for name, cost in found["rows"].items()}})
+        rows = {name: Cost(**{key: value + 0 for key, value in cost.items()}) for name, cost in found["rows"].items()}
+        return Costs(**{**found, "rows": rows})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -74,7 +75,7 @@ class Choice:
 
 def choice(name: str, card: Card, costs: Costs | None = None) -> Choice:
     """The figures of a row's card; what it lacks is left out."""
-    by_direction = [exact_matches(card, each) if each in (card["metrics"] or {}) else {} for each in ("en-ko", "ko-en")]
+    by_direction = [exact_matches(card, each) for each in ("en-ko", "ko-en")]
     splits = by_direction[0].keys() & by_direction[1].keys()
     exact = {
         split: tuple((one + other) / 2 for one, other in zip(*(each[split] for each in by_direction), strict=False))

@@ -37,8 +37,10 @@ def read_log(name: str, *, assets: Path = ASSETS) -> list[Record]:
 
 def _record(line: str) -> Record:
     record = json.loads(line)
-    if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+    if not isinstance(record, dict) or not all(isinstance(record.get(key, 0), int) for key in ("step", "seed")):
         raise ValueError("a line is no record of a step")
+    if "step" not in record:
+        raise ValueError("a record names no step")
     return record
 
 
@@ -65,11 +67,17 @@ def at_the_end(records: Iterable[Record], figure: str, count: int = 10) -> list[
     return [statistics.fmean(found[-count:]) for _, found in sorted(values.items())]
 
 
+def by_seed(card: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The figures of each seed on a card, or those of its one seed; none where it was never graded."""
+    found = (card.get("metrics_by_seed") or {"": card["metrics"]}).values()
+    return [metrics for metrics in found if metrics]
+
+
 def exact_matches(card: Mapping[str, Any], direction: str) -> dict[str, list[float]]:
     """The share of each held-out split that was translated exactly, a number for each seed; gaps are left out."""
     found: dict[str, list[float]] = defaultdict(list)
-    for metrics in (card.get("metrics_by_seed") or {"": card["metrics"]}).values():
-        for split, figures in metrics[direction].items():
+    for metrics in by_seed(card):
+        for split, figures in metrics.get(direction, {}).items():
             if math.isfinite(share := figures.get("exact_match", math.nan)):
                 found[split].append(share)
     return dict(found)

@@ -191,3 +191,10 @@ def _changes(_: Words, run: Run, before: list[float], after: list[float]) -> Non
         height=table_height(len(pieces), 360),
         column_config={words[name]: number for name in ("before", "after", "difference")},
     )
+
+
+def unedited(here: Visit) -> None:
+    """Say that the visitor's edits are left out, where there are any: for what shows the model as it was trained."""
+    _ = here.words
+    if here.edits:
+        st.caption(_("Measured on the model as it was trained: your edits are left out here."))

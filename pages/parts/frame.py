@@ -13,7 +13,15 @@ from pages.parts.bar import sentence_bar
 from pages.parts.edits import edit_list
 from pages.parts.models import Edited
 from pages.parts.picker import looks_with_attention
-from pages.parts.words import LANGUAGES, Words, preferred, words
+from pages.parts.words import LANGUAGES, Words, catalogue, preferred, words
+
+_STYLE = """<style>
+[data-testid="stMain"] :is(h1, h2, h3, p, li) { word-break: keep-all; overflow-wrap: anywhere }
+@media (max-width: 640px) {
+.katex-display > .katex { white-space: normal; font-size: 1em }
+.katex-display > .katex > .katex-html > .base { margin: .25em 0 }
+}</style>"""
+"""Korean breaks between words; on a phone a long formula goes on in the next line, at its signs."""
 
 WITHOUT_ATTENTION = ("training", "before_attention", "design_choices")
 """Pages that have something to show of a recurrent network too."""
@@ -55,6 +63,7 @@ def frame(_: Words, language: str, page: StreamlitPage) -> Visit:
         st.error(_("The trained model cannot be read."), icon=":material/error:")
         st.text(str(error))
         st.stop()
+    st.html(_STYLE)
     edits = edit_list(_, model, run)
     if page.url_path not in WITHOUT_ATTENTION and not looks_with_attention(_, model):
         st.stop()
@@ -98,4 +107,9 @@ def choose_language() -> tuple[Words, str]:
     browser = preferred(st.context.locale)
     language = keep("lang", browser, one_of(LANGUAGES))
     st.session_state["address"]["lang"] = language
+    try:
+        catalogue(language)
+    except (OSError, ValueError) as error:
+        st.warning(f"The texts in {LANGUAGES[language]} cannot be read; these are the English ones.")
+        st.text(str(error))
     return words(language), language

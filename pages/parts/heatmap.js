@@ -192,12 +192,12 @@ function detail(chart) {
   const narrow = chart.width < 500, size = narrow ? 11 : 12.5
   measure.font = `${size}px ${theme.font}`
   const longest = (labels, most) => Math.min(most, Math.ceil(Math.max(...labels.map(each => measure.measureText(each).width))))
-  const rowRoom = longest(queries, narrow ? 74 : 120), columnRoom = longest(keys, narrow ? 74 : 110)
+  const rowRoom = longest(queries, narrow ? 92 : 120), columnRoom = longest(keys, narrow ? 74 : 110)
   const left = rowRoom + 30, edge = 4
   const tilt = Math.PI / 3.4, spill = Math.ceil(columnRoom * Math.cos(tilt))
   const room = chart.width - left - edge - Math.min(spill, narrow ? 26 : 70)
   const unit = Math.max(chart.model.signed ? 1 : 4, Math.min(38, room / columns, Math.max(12, (lit ? 780 : 620) / rows)))
-  const top = Math.ceil(columnRoom * Math.sin(tilt)) + 34, legend = 44
+  const top = Math.ceil(columnRoom * Math.sin(tilt)) + 34, legend = 23 + LINE * legendLines(measure, chart, left).length
   const width = unit * columns, height = unit * rows
   const pen = begin(chart, top + height + legend), x = key => left + key * unit, y = query => top + query * unit
   const hot = chart.hover ?? cell
@@ -231,15 +231,16 @@ function detail(chart) {
   frame(pen, marks ? theme.text : theme.accent, 2.5, x(cell[1]), y(cell[0]), unit, unit)
 
   pen.font = `${size}px ${theme.font}`
-  const every = Math.ceil((size + 1) / unit)
-  const crowded = (index, chosen) => index !== chosen && (index % every || (chosen !== null && Math.abs(index - chosen) < every))
+  const every = Math.ceil(size / unit)
+  const across = Math.ceil(size / (unit * Math.sin(tilt))) // slanted names stand closer to each other
+  const crowded = (index, chosen, step = every) => index !== chosen && (index % step || (chosen !== null && Math.abs(index - chosen) < step))
   queries.forEach((label, query) => {
     if (crowded(query, hot[0])) return
     const ink = query === hot[0] ? theme.text : theme.soft
     write(pen, fit(pen, label, rowRoom), left - 7, y(query) + unit / 2, ink, "right", query === hot[0])
   })
   keys.forEach((label, key) => {
-    if (crowded(key, hot[1])) return
+    if (crowded(key, hot[1], across)) return
     pen.save()
     pen.translate(x(key) + unit / 2 + 2, top - 7)
     pen.rotate(-tilt)
@@ -264,27 +265,49 @@ function detail(chart) {
   }
 }
 
-function drawLegend(pen, chart, left, top) {
-  const { theme, model: { words, cells, signed, most, marks } } = chart
-  const [lowest, highest] = marks ? ["", words.open] : signed ? [number(-signed), number(signed)] : ["0", most ? number(most) : "1"]
+const LINE = 21, BAR = 84, BOX = 12
+
+// What a legend has to say, in as many lines as the width asks for: the ramp, the hatching, and what sums to 1.
+function legendLines(pen, chart, left) {
+  const { theme, width, model: { words, cells, signed, most, marks } } = chart
   pen.font = `12px ${theme.font}`
-  const bar = marks ? 12 : 84, start = marks ? left : left + 5 + Math.ceil(pen.measureText(lowest).width)
-  for (let step = 0; step < bar; step++) {
-    pen.fillStyle = css(theme.ramp[marks ? cells.find(byte => byte !== ABSENT) ?? 0 : Math.floor(step / bar * STEPS)])
-    pen.fillRect(start + step, top, 1, 12)
+  const wide = text => Math.ceil(pen.measureText(text).width)
+  const [lowest, highest] = marks ? ["", words.open] : signed ? [number(-signed), number(signed)] : ["0", most ? number(most) : "1"]
+  const items = [{ kind: "ramp", lowest, highest, room: (marks ? BOX : wide(lowest) + 5 + BAR) + 5 + wide(highest) }]
+  if (cells.includes(ABSENT)) items.push({ kind: "hatch", text: words.masked, room: BOX + 6 + wide(words.masked) })
+  if (words.sum) items.push({ kind: "text", text: words.sum, room: wide(words.sum) })
+  const lines = [[]]
+  let next = left
+  for (const item of items) {
+    if (next > left && next + item.room > width) {
+      lines.push([])
+      next = left
+    }
+    lines.at(-1).push({ ...item, x: Math.max(0, Math.min(next, width - item.room)) })
+    next += item.room + 16
   }
-  frame(pen, theme.border, 1, start, top, bar, 12)
-  write(pen, lowest, left, top + 6, theme.quiet, "left")
-  write(pen, highest, start + bar + 5, top + 6, theme.quiet, "left")
-  let next = start + bar + 21 + Math.ceil(pen.measureText(highest).width)
-  if (cells.includes(ABSENT)) {
-    hatch(pen, theme, next, top, 12, 12)
-    frame(pen, theme.border, 1, next, top, 12, 12)
-    write(pen, words.masked, next + 18, top + 6, theme.quiet, "left")
-    next += 34 + pen.measureText(words.masked).width
-  }
-  if (next + pen.measureText(words.sum).width <= chart.width) write(pen, words.sum, next, top + 6, theme.quiet, "left")
-  else write(pen, words.sum, Math.max(0, Math.min(left, chart.width - pen.measureText(words.sum).width)), top + 21, theme.quiet, "left")
+  return lines
+}
+
+function drawLegend(pen, chart, left, top) {
+  const { theme, model: { cells, marks } } = chart
+  legendLines(pen, chart, left).forEach((line, number) => line.forEach(({ kind, text, lowest, highest, x }) => {
+    const y = top + number * LINE
+    if (kind === "ramp") {
+      const bar = marks ? BOX : BAR, start = marks ? x : x + 5 + Math.ceil(pen.measureText(lowest).width)
+      for (let step = 0; step < bar; step++) {
+        pen.fillStyle = css(theme.ramp[marks ? cells.find(byte => byte !== ABSENT) ?? 0 : Math.floor(step / bar * STEPS)])
+        pen.fillRect(start + step, y, 1, 12)
+      }
+      frame(pen, theme.border, 1, start, y, bar, 12)
+      write(pen, lowest, x, y + 6, theme.quiet, "left")
+      write(pen, highest, start + bar + 5, y + 6, theme.quiet, "left")
+    } else if (kind === "hatch") {
+      hatch(pen, theme, x, y, BOX, BOX)
+      frame(pen, theme.border, 1, x, y, BOX, BOX)
+      write(pen, text, x + BOX + 6, y + 6, theme.quiet, "left")
+    } else write(pen, text, x, y + 6, theme.quiet, "left")
+  }))
 }
 
 // ---- one head as lines ---------------------------------------------------------------------------------------------
@@ -365,7 +388,8 @@ function lines(chart) {
 function strips(chart) {
   const { shape: [rows, channels], cells, labels, notes, cell, picks, signed, words } = chart.model, { theme } = chart
   const title = 21, bar = 18, step = title + bar + 7, edge = 2, font = `12.5px ${theme.font}`
-  const pen = begin(chart, rows * step + 22), wide = chart.width - 2 * edge, unit = wide / channels
+  const legend = LINE * legendLines(chart.canvas.getContext("2d"), chart, edge).length
+  const pen = begin(chart, rows * step + legend + 1), wide = chart.width - 2 * edge, unit = wide / channels
   const x = channel => edge + channel * unit, y = row => row * step + title
   for (let row = 0; row < rows; row++) {
     pen.font = font

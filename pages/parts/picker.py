@@ -55,8 +55,12 @@ def note(_: Words) -> None:
     asked, why = st.session_state.get(TURNED_DOWN, ("", ""))
     if not asked:
         return
-    said = _("There is no model called “{name}” here; this is the translator.").format(name=in_markdown(asked))
-    st.warning(said, icon=":material/help:")
+    said = (
+        _("The model “{name}” cannot be read; this is the translator.")
+        if why
+        else _("There is no model called “{name}” here; this is the translator.")
+    )
+    st.warning(said.format(name=in_markdown(asked)), icon=":material/help:")
     if why:
         st.text(why)
 

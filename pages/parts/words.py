@@ -15,17 +15,19 @@ Words = Callable[[str], str]
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
-    """Every translated string of one language; English needs none."""
-    path = LOCALES / language / "LC_MESSAGES" / "headroom.po"
-    if not path.exists():
+    """Every translated string of one language; English needs none. Raises OSError or ValueError."""
+    if language == "en":
         return {}
-    with path.open("rb") as file:
+    with (LOCALES / language / "LC_MESSAGES" / "headroom.po").open("rb") as file:
         return {str(entry.id): str(entry.string) for entry in read_po(file) if entry.id and entry.string}
 
 
 def words(language: str) -> Words:
-    """The function that turns an English string into one of `language`."""
-    messages = catalogue(language)
+    """The function that turns an English string into one of `language`, or leaves it where that cannot be read."""
+    try:
+        messages = catalogue(language)
+    except (OSError, ValueError):
+        messages = {}
     return lambda message: messages.get(message, message)
 
 

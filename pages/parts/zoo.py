@@ -11,6 +11,8 @@ from core.variants import VARIANTS
 from pages.parts import models
 from pages.parts.words import Words
 
+LISTED = 8  # missing rows that are named one by one
+
 
 def names(_: Words) -> dict[str, str]:
     """Every row that has a name on the screen; rows of the schedule grid are known by their settings instead."""
@@ -163,7 +165,8 @@ def _readable(_: Words, wanted: Iterable[str], read: Any) -> dict[str, Any]:
 
 
 def _complain(_: Words, wrong: Mapping[str, str]) -> None:
-    said = ", ".join(names(_).get(name, name) for name in wrong)
-    st.warning(_("Not here: {names}.").format(names=said), icon=":material/error:")
+    said = " · ".join(names(_).get(name, name) for name in wrong)
+    many = _("{count} training runs").format(count=len(wrong))
+    st.warning(_("Not here: {names}.").format(names=said if len(wrong) <= LISTED else many), icon=":material/error:")
     with st.expander(_("What is missing, and the commands that restore it")):
         st.text("\n".join(wrong.values()))

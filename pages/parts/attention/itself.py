@@ -12,6 +12,7 @@ from core.measures.heads import diagonal_share
 from core.run import Run
 from pages.parts.address import flag, keep, write_flag
 from pages.parts.attention.choosing import clicked_key
+from pages.parts.edits import unedited
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.options import choose_one
@@ -29,6 +30,7 @@ def itself(here: Visit) -> None:
     """A prediction, the measurement on this sentence and on many, and what would make the claim true."""
     _ = here.words
     st.subheader(_("Is attention always highest on itself?"))
+    unedited(here)
     guess = predict(_, "itself_guess", _question(_, here), _guesses(_))
     if guess is None:
         return

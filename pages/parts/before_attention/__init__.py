@@ -11,6 +11,7 @@ from pages.parts.before_attention.lengths import by_length
 from pages.parts.before_attention.states import states
 from pages.parts.before_attention.steps import sequential
 from pages.parts.before_attention.translations import translations
+from pages.parts.edits import unedited
 from pages.parts.frame import Visit
 from pages.parts.options import choose_part
 from pages.parts.words import Words
@@ -28,7 +29,9 @@ PARTS: dict[str, Callable[[Visit], None]] = {
 @st.fragment
 def explore(here: Visit) -> None:
     """The part that is open, redrawn on its own."""
-    PARTS[choose_part(here.words, "before", _names(here.words))](here)
+    part = choose_part(here.words, "before", _names(here.words))
+    unedited(here)
+    PARTS[part](here)
     publish()
 
 

@@ -12,7 +12,7 @@ from pages.parts import models
 from pages.parts.before_attention.rows import ATTENTIVE, BOTH, GRU, LSTM, READERS, RNN, names, palette
 from pages.parts.frame import Visit
 from pages.parts.options import choose_one
-from pages.parts.positions.longer import ENOUGH, FIGURE, STEP, points
+from pages.parts.positions.longer import ENOUGH, FIGURE, STEP, points, rows_of_seeds
 from pages.parts.positions.show import predict
 from pages.parts.words import Words
 from pages.parts.zoo import cards
@@ -26,7 +26,7 @@ def by_length(here: Visit) -> None:
     """A prediction, the curves, and what a learner's note says of them."""
     _ = here.words
     st.subheader(_("Does a longer sentence fit into one vector?"))
-    stored = {name: _tables(card) for name, card in cards(_, READERS).items()}
+    stored = {name: rows_of_seeds(card) for name, card in cards(_, READERS).items()}
     shown = {name: each for name, each in stored.items() if each}
     if without := [names(_)[name] for name in stored if name not in shown]:
         st.caption(_("Stored without accuracy by length: {names}.").format(names=", ".join(without)))
@@ -42,13 +42,6 @@ def by_length(here: Visit) -> None:
     _draw(_, curves, titles[figure], figure)
     _verdict(_, {name: points(tables, FIGURE) for name, tables in shown.items()}, guess)
     _note(_, {name: points(tables, "exact_match") for name, tables in shown.items()})
-
-
-def _tables(card: Mapping[str, object]) -> list[Sequence[Mapping[str, float]]]:
-    """The tables of all seeds that have one."""
-    metrics = card.get("metrics_by_seed") or {"": card["metrics"]}
-    assert isinstance(metrics, Mapping)
-    return [each["by_length"] for each in metrics.values() if each and each.get("by_length")]
 
 
 def _draw(_: Words, curves: Curves, title: str, figure: str) -> None:

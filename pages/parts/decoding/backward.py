@@ -16,6 +16,7 @@ from pages.parts.decoding.future import future
 from pages.parts.decoding.made import Asked, asked, named
 from pages.parts.decoding.routes import routes, saturated
 from pages.parts.decoding.show import gold, whole
+from pages.parts.edits import unedited
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.selection import KINDS, kind_names
@@ -33,8 +34,7 @@ def way_back(here: Visit) -> None:
             "this model on this sentence, beside what PyTorch's autograd says."
         )
     )
-    if here.edits:
-        st.caption(_("This part shows the model without your edits."))
+    unedited(here)
     right = gold(here).ids
     kind, layer, head, place = _choose(here, right)
     found = _backward(what, right, kind, layer, place)

@@ -10,8 +10,10 @@ from core.charts import decoding as charts
 from core.experiments import caching as experiments
 from pages.parts.decoding.made import Asked, asked, written
 from pages.parts.decoding.player import chosen_step, player
+from pages.parts.edits import unedited
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
+from pages.parts.masks.show import why_it_leaks
 from pages.parts.positions.show import number, predict
 from pages.parts.words import Words
 
@@ -23,6 +25,17 @@ Shapes = Sequence[dict[str, tuple[int, ...]]]
 def caching(here: Visit) -> None:
     """Step by step what is computed, then the products, then the clock."""
     _, what = here.words, asked(here, edited=False)
+    if leak := why_it_leaks(_, what.network.config):
+        st.info(
+            leak
+            + " "
+            + _(
+                "Each token that is written changes the keys and values of all before it, so none can be kept: there "
+                "is no cache to show here. Choose the translator in the list above to see one."
+            ),
+            icon=":material/visibility_off:",
+        )
+        return
     st.markdown(
         _(
             "At every step the decoder reads one token more. The mask keeps earlier tokens from seeing it, so their "
@@ -30,8 +43,7 @@ def caching(here: Visit) -> None:
             "Queries of earlier tokens are never needed again; only the newest one asks."
         )
     )
-    if here.edits:
-        st.caption(_("This part shows the model without your edits."))
+    unedited(here)
     ids = written(what).ids
     read = (what.sentence.start, *ids[:-1])
     kept, anew = _shapes(what, read, True), _shapes(what, read, False)

@@ -11,6 +11,7 @@ from pages.parts.decoding.player import chosen_step, player
 from pages.parts.decoding.show import Gold, gold, kind_of_number
 from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
+from pages.parts.masks.show import why_it_leaks
 from pages.parts.positions.show import number
 
 MOST = 10
@@ -59,6 +60,7 @@ def reading(here: Visit) -> None:
 
 def _figures(here: Visit, what: Asked, right: Gold, passes: int) -> None:
     _, read = here.words, (what.sentence.start, *right.ids[:-1])
+    apart, leak = _apart(what, read), why_it_leaks(_, what.network.config)
     loss = -sum(forced(what, read).of(right.ids)) / len(right.ids)
     st.html(
         facts(
@@ -66,19 +68,23 @@ def _figures(here: Visit, what: Asked, right: Gold, passes: int) -> None:
                 _("decoder passes in training"): "1",
                 _("decoder passes at test time"): str(passes),
                 _("training's loss here: mean −log p of gold"): number(loss),
-                _("one pass against a pass for each row"): number(_apart(what, read)),
+                _("one pass against a pass for each row"): number(apart),
             }
         )
     )
-    st.caption(
-        kind_of_number(here)
-        + " "
-        + _(
-            "The last number is the largest difference of any log-probability between the rows of the one pass and a "
-            "pass of its own for each row (unedited model): rounding, and nothing else, because the mask hides the "
-            "future completely. So training may ask all rows at once."
+    compared = _(
+        "The last number is the largest difference of any log-probability between the rows of the one pass and a pass "
+        "of its own for each row (unedited model)."
+    )
+    found = (
+        leak + " " + _("So what training asks in one pass is not what writing will meet, row by row.")
+        if leak
+        else _(
+            "It is rounding, and nothing else, because the mask hides the future completely. So training may ask all "
+            "rows at once."
         )
     )
+    st.caption(" ".join((kind_of_number(here), compared, found)))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

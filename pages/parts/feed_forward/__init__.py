@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.parts.address import publish
+from pages.parts.edits import unedited
 from pages.parts.feed_forward.affine import affine
 from pages.parts.feed_forward.neurons import neurons
 from pages.parts.feed_forward.twins import twins
@@ -26,8 +27,7 @@ def explore(here: Visit) -> None:
     """The part that is open, redrawn on its own."""
     _ = here.words
     part = choose_part(_, "feed_part", _names(_))
-    if here.edits:
-        st.caption(_("This page shows the model without your edits."))
+    unedited(here)
     PARTS[part](here)
     publish()
 

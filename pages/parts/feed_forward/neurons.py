@@ -140,7 +140,8 @@ def _contexts(here: Visit, which: Neuron) -> None:
         with st.spinner(_("Reading the held-out sentences …")):
             found = _survey(name, stack)
     except (OSError, ValueError) as error:
-        st.warning(_("The held-out sentences cannot be read."), icon=":material/error:")
+        st.warning(_("The held-out sentences cannot be read. This command restores them:"), icon=":material/error:")
+        st.code("python -m core corpus probes", language="sh")
         st.text(str(error))
         return
     fired = found.layers[layer]

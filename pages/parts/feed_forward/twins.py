@@ -24,7 +24,7 @@ def twins(here: Visit) -> None:
     st.subheader(_("Trained without it"))
     st.markdown(
         _(
-            "The same data, steps and seeds as the base: once without feed-forward networks at the same depth, once "
+            "The same data and steps as the base: once without feed-forward networks at the same depth, once "
             "with more layers of attention instead, so that it has as many weights, once with GELU in place of ReLU."
         )
     )

@@ -10,10 +10,11 @@ from core.tokens import Direction, Token
 from pages.parts import models
 from pages.parts.address import keep, publish
 from pages.parts.bar import clean
+from pages.parts.edits import unedited
 from pages.parts.escape import facts, in_markdown
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
-from pages.parts.masks.show import change_words, exact, unedited
+from pages.parts.masks.show import change_words, exact
 from pages.parts.positions.show import number, predict
 from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.words import Words
@@ -93,22 +94,19 @@ def _compare(here: Visit, other: Token, guess: str) -> None:
     with left:
         st.markdown(_("**With the look-ahead mask**") if masked else _("**As this model is: without a mask**"))
         _map(here, "future_with", with_mask, most)
-    with right:
-        st.markdown(_("**Without it**"))
-        _map(here, "future_without", without, most)
+    if masked:
+        with right:
+            st.markdown(_("**Without it**"))
+            _map(here, "future_without", without, most)
     largest = float(with_mask[:, :-1].max())
     moved = int((with_mask[:, :-1] > 0).any(0).sum())
-    st.html(
-        facts(
-            {
-                _("with the mask: largest change before the last token")
-                if masked
-                else _("largest change before the last token"): exact(_, largest),
-                _("without it"): number(float(without[:, :-1].max())),
-                _("at the last token itself"): number(float(with_mask[:, -1].max())),
-            }
-        )
-    )
+    figures = {_("largest change before the last token"): exact(_, largest)}
+    if masked:
+        figures = {
+            _("with the mask: largest change before the last token"): exact(_, largest),
+            _("without it"): number(float(without[:, :-1].max())),
+        }
+    st.html(facts({**figures, _("at the last token itself"): number(float(with_mask[:, -1].max()))}))
     said = _(
         "You said **{guess}**. Of the {count} earlier positions, **{moved}** change with the mask, in any layer; "
         "without it, **{others}** do."

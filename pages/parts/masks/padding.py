@@ -10,15 +10,16 @@ from core.tokens import Direction, detect_direction
 from pages.parts import models
 from pages.parts.address import keep, one_of, publish
 from pages.parts.bar import SAMPLES
+from pages.parts.edits import unedited
 from pages.parts.escape import facts, in_html, large
 from pages.parts.frame import Visit
-from pages.parts.masks.show import unedited
 from pages.parts.options import choose_one
 from pages.parts.positions.show import number, predict
 from pages.parts.tables import table_height
 from pages.parts.words import Words
 
 MOST_PADS = 20
+NOTHING = 1e-9  # in double precision, a change below is rounding
 Asked = tuple[str, Direction, str]
 """Text, direction and model of a run."""
 
@@ -64,6 +65,13 @@ def _lab(here: Visit, guess: str) -> None:
     with right:
         _found(here, guess, on, off, (source, target, beside))
     _table(_, stages, on, off)
+    if here.model.transformer.config.mask == "causal":
+        st.caption(
+            _(
+                "The **translation** is padded too, and there no padding mask is needed: its pads come after every "
+                "real token, so the look-ahead mask hides them already."
+            )
+        )
     unedited(here)
 
 
@@ -148,17 +156,29 @@ def _found(
             }
         )
     )
-    st.markdown(
-        _("You said **{guess}**. With the mask on, a pad weighs exactly 0 in every row, so nothing moves.").format(
-            guess=_options(_)[guess]
-        )
-    )
-    st.caption(
-        _(
+    if max(each.change for each in on) < NOTHING:
+        said = _("You said **{guess}**. With the mask on, a pad weighs exactly 0 in every row, so nothing moves.")
+        single = _(
             "Measured on this sentence, in double precision. In single precision, in which the rest of this app "
             "computes, the largest change is {rounded}: longer rows add up in another order, so rounding differs."
-        ).format(rounded=number(rounded))
-    )
+        )
+    else:
+        said = (
+            _(
+                "You said **{guess}**. With the padding mask on, the encoder's pads weigh exactly 0, and yet the real "
+                "tokens move: this model's **decoder** has no look-ahead mask, so the pads behind the translation are "
+                "seen."
+            )
+            if here.model.transformer.config.mask == "open"
+            else _(
+                "You said **{guess}**. With the mask on, a pad weighs exactly 0 in every row of attention, and yet the "
+                "real tokens move: the **norms** of this model take their mean and variance over other tokens too, and "
+                "no mask keeps the pads out of those."
+            )
+        )
+        single = _("Measured on this sentence, in double precision; in single precision the change is {rounded}.")
+    st.markdown(said.format(guess=_options(_)[guess]))
+    st.caption(single.format(rounded=number(rounded)))
     exposed = _padded(asked, *filling, False, True)
     own, cross = experiments.weight_on_pads(exposed, real)
     st.markdown(
@@ -189,10 +209,4 @@ def _table(_: Words, stages: list[str], on: list[experiments.Drift], off: list[e
         hide_index=True,
         height=table_height(len(stages), 420),
         column_config=dict.fromkeys(list(table)[1:], column),
-    )
-    st.caption(
-        _(
-            "The **translation** is padded too, and there no padding mask is needed: its pads come after every real "
-            "token, so the look-ahead mask hides them already."
-        )
     )

@@ -84,12 +84,5 @@ def exact(_: Words, value: float) -> str:
     return _("0, bit for bit") if value == 0 else number(value)
 
 
-def unedited(here: Visit) -> None:
-    """Say that the measurements below leave the visitor's edits out, where there are any."""
-    _ = here.words
-    if here.edits:
-        st.caption(_("Measured on the model as it was trained: your edits are left out here."))
-
-
 def _count(most: int) -> Callable[[str], int]:
     return {str(number): number for number in range(1, most + 1)}.__getitem__

@@ -63,7 +63,8 @@ def three(here: Visit) -> None:
     kind, place, pads = _choose(here)
     before, after = _padded(here, (), pads), _padded(here, here.edits, pads)
     shown = _shown(kind, place, before, after, here.run)
-    st.markdown(_explanations(_)[kind])
+    open_ahead = kind == "decoder" and here.model.transformer.config.mask == "open"
+    st.markdown(_without(_) if open_ahead else _explanations(_)[kind])
     _matrices(here, shown)
     if here.edits:
         _edited(here, shown)
@@ -99,6 +100,13 @@ def _explanations(_: Words) -> dict[str, str]:
             "source sentence and at none of its pads."
         ),
     }
+
+
+def _without(_: Words) -> str:
+    return _(
+        "**Look-ahead**: this model has none. In its decoder's self-attention a token looks at all others, those that "
+        "its row must predict and the pads among them."
+    )
 
 
 def _choose(here: Visit) -> tuple[str, Place, int]:

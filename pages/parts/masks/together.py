@@ -22,8 +22,9 @@ def together(here: Visit, padded: Run) -> None:
     left, right = st.columns([6, 5], gap="large")
     with left:
         _board(_, padded)
-    with right:
-        _and(here, padded)
+    if here.model.transformer.config.mask == "causal":
+        with right:
+            _and(here, padded)
 
 
 def board(run: Run) -> Array:

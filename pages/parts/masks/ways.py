@@ -12,12 +12,22 @@ from core.run import Run
 from core.tokens import Direction
 from pages.parts import models
 from pages.parts.address import flag, keep, publish, write_flag
+from pages.parts.edits import unedited
 from pages.parts.escape import facts, in_html
 from pages.parts.frame import Visit
 from pages.parts.heatmap import heatmap as draw
 from pages.parts.masks.code import code, note
 from pages.parts.masks.limits import breakdown, nothing_allowed
-from pages.parts.masks.show import FIVE, NULL, amount, change_words, names, short_names, unedited, which_head
+from pages.parts.masks.show import (
+    FIVE,
+    NULL,
+    amount,
+    change_words,
+    names,
+    short_names,
+    which_head,
+    why_it_leaks,
+)
 from pages.parts.selection import read_clamped, take_place, write_place
 from pages.parts.tables import table_height
 from pages.parts.words import Words
@@ -32,6 +42,15 @@ def ways(here: Visit) -> None:
     """Guess, measure, read the code, and see where the three right ways part."""
     _, run = here.words, here.run
     st.subheader(_("Which of these let the future through?"))
+    if why_it_leaks(_, here.model.transformer.config):
+        st.markdown(
+            _(
+                "In this model every way would seem to leak, for a reason that has nothing to do with the way. Choose "
+                "a model with a look-ahead mask and a norm of each token's own, such as the translator, in the list "
+                "above."
+            )
+        )
+        return publish()
     if len(run.target_tokens) < 3:
         st.markdown(_("This needs a translation of two tokens or more; type another sentence."))
         return publish()

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.parts.address import publish
+from pages.parts.edits import unedited
 from pages.parts.frame import Visit
-from pages.parts.masks.show import unedited
 from pages.parts.norms.beginning import beginning
 from pages.parts.norms.block import block
 from pages.parts.norms.mates import mates

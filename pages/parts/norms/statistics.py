@@ -5,7 +5,6 @@ from torch import Tensor
 
 from core.charts import norms as charts
 from core.experiments import norms as experiments
-from core.run import Run
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
 from pages.parts.norms.show import choose_site, short_site, site_names
@@ -31,7 +30,7 @@ def statistics(here: Visit) -> None:
     st.subheader(_("One norm, token by token"))
     path = choose_site(here)
     if path is not None:
-        _one_site(here.words, here.run, path, found[path])
+        _one_site(here, path, found[path])
     _learned(here, path)
 
 
@@ -49,7 +48,7 @@ def _options(_: Words) -> dict[str, str]:
 def _all_sites(here: Visit, found: Found, guess: str) -> None:
     _ = here.words
     names = site_names(_, list(found))
-    words = {"site": _("norm"), "value": _("standard deviation"), "null": _("1: normalised, before γ and β")}
+    words = {"site": _("norm"), "value": _("standard deviation"), "null": _null(here, 1)}
     columns = st.columns(2, gap="large")
     for column, (stack, title) in zip(columns, _stacks(_).items(), strict=True):
         paths = [path for path in found if path.startswith(stack)]
@@ -98,19 +97,27 @@ def _growth(found: Found) -> dict[str, str]:
     return {"first": f"{before[0]:.2f}", "last": f"{before[-1]:.2f}"}
 
 
-def _one_site(_: Words, run: Run, path: str, found: experiments.ByToken) -> None:
+def _null(here: Visit, value: int) -> str:
+    """The name of the line at a value that layer norm gives every token, and the other norms do not."""
+    _, own = here.words, here.model.transformer.config.norm == "layer"
+    said = _("{value}: normalised, before γ and β") if own else _("{value}: what layer norm gives, before γ and β")
+    return said.format(value=value)
+
+
+def _one_site(here: Visit, path: str, found: experiments.ByToken) -> None:
+    _, run = here.words, here.run
     tokens = run.source_tokens if path.startswith("encoder") else run.target_tokens
     pieces = [token.piece for token in tokens]
     before, after = _("what the norm reads"), _("what it gives, with γ and β")
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(_("**Standard deviation** of each token over its features"))
-        words = {"token": _("token"), "value": _("standard deviation"), "null": _("1: normalised, before γ and β")}
+        words = {"token": _("token"), "value": _("standard deviation"), "null": _null(here, 1)}
         series = {before: found.deviation_before.tolist(), after: found.deviation_after.tolist()}
         st.altair_chart(charts.tokens(pieces, series, 1.0, words=words))
     with right:
         st.markdown(_("**Mean** of each token over its features"))
-        words = {"token": _("token"), "value": _("mean"), "null": _("0: normalised, before γ and β")}
+        words = {"token": _("token"), "value": _("mean"), "null": _null(here, 0)}
         series = {before: found.mean_before.tolist(), after: found.mean_after.tolist()}
         st.altair_chart(charts.tokens(pieces, series, 0.0, words=words))
 

@@ -33,7 +33,7 @@ def twins(here: Visit) -> None:
     st.subheader(_("Which norm learns best?"))
     st.markdown(
         _(
-            "Small translators trained alike (same sentences, steps and seeds); only the norm differs. Everything here "
+            "Small translators trained alike (same sentences and steps); only the norm differs. Everything here "
             "is stored from their training runs."
         )
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.parts.address import publish
+from pages.parts.edits import unedited
 from pages.parts.frame import Visit
 from pages.parts.options import choose_part
 from pages.parts.positions.learned import encoding_or_embedding
@@ -32,7 +33,10 @@ PARTS: dict[str, Callable[[Visit], None]] = {
 @st.fragment
 def explore(here: Visit) -> None:
     """The part that is open, redrawn on its own."""
-    PARTS[choose_part(here.words, "part", _names(here.words))](here)
+    part = choose_part(here.words, "part", _names(here.words))
+    if part != "pattern":
+        unedited(here)
+    PARTS[part](here)
     publish()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.charts import encodings
+from core.measures.curves import by_seed
 from core.variants import LONGEST_TRAINED
 from pages.parts.frame import Visit
 from pages.parts.options import choose_one
@@ -33,7 +34,7 @@ def longer(here: Visit) -> None:
             "trained on?"
         )
     )
-    stored = {name: _rows_of_seeds(card) for name, card in cards(_, EVERY).items()}
+    stored = {name: rows_of_seeds(card) for name, card in cards(_, EVERY).items()}
     shown = {name: each for name, each in stored.items() if each}
     if without := [names(_)[name] for name in stored if name not in shown]:
         st.caption(_("Stored without accuracy by length: {names}.").format(names=", ".join(without)))
@@ -50,10 +51,9 @@ def longer(here: Visit) -> None:
         _verdict(_, shown, guess)
 
 
-def _rows_of_seeds(card: Mapping[str, Any]) -> list[Sequence[Row]]:
+def rows_of_seeds(card: Mapping[str, Any]) -> list[Sequence[Row]]:
     """The tables of all seeds that have one."""
-    metrics = (card.get("metrics_by_seed") or {"": card["metrics"]}).values()
-    return [each["by_length"] for each in metrics if each.get("by_length")]
+    return [each["by_length"] for each in by_seed(card) if each.get("by_length")]
 
 
 def points(tables: Sequence[Sequence[Row]], figure: str) -> list[encodings.Point]:

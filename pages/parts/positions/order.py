@@ -11,6 +11,7 @@ from core.charts import positions as charts
 from core.checkpoint import Model
 from core.experiments import twins as experiments
 from core.experiments.positions import word_order
+from core.measures.curves import by_seed
 from core.run import Run
 from core.tokens import Token
 from pages.parts import models
@@ -224,8 +225,7 @@ def _stored(here: Visit, wanted: Sequence[str]) -> None:
 
 def _orders(card: Mapping[str, Any]) -> list[Mapping[str, float]]:
     """The figures of all seeds that have them."""
-    metrics = (card.get("metrics_by_seed") or {"": card["metrics"]}).values()
-    return [each["order"] for each in metrics if each.get("order")]
+    return [each["order"] for each in by_seed(card) if each.get("order")]
 
 
 def _lost(_: Words, shown: Mapping[str, list[Mapping[str, float]]]) -> str:

@@ -42,11 +42,11 @@ def inside_attention(here: Visit) -> None:
         )
     )
     mark_unseen(here, twins.values())
-    if ROTARY in twins:
-        _rotary(here, twins[ROTARY])
+    guessed = ROTARY not in twins or _rotary(here, twins[ROTARY])
     if ALIBI in twins:
         _alibi(here, twins[ALIBI])
-    _all_moved(here, twins)
+    if guessed:
+        _all_moved(here, twins)
 
 
 def _head(_: Words, twin: Model, key: str) -> tuple[int, int]:
@@ -89,7 +89,8 @@ def _cell(run: Run, key: str) -> tuple[int, int]:
 # --- RoPE -----------------------------------------------------------------------------------------------------------
 
 
-def _rotary(here: Visit, twin: Model) -> None:
+def _rotary(here: Visit, twin: Model) -> bool:
+    """Turned queries and keys, once the visitor has said what a shift does; False as long as they have not."""
     _ = here.words
     st.subheader(_("RoPE: queries and keys are turned"))
     st.latex(
@@ -103,7 +104,7 @@ def _rotary(here: Visit, twin: Model) -> None:
         _guesses(_),
     )
     if guess is None:
-        return
+        return False
     run = run_of(here, ROTARY)
     layer, head = _head(_, twin, "rope")
     turned = experiments.turned(run, layer, head)
@@ -115,6 +116,7 @@ def _rotary(here: Visit, twin: Model) -> None:
     with right:
         _planes(_, run, turned, cell)
     _shift(_, turned, cell, guess)
+    return True
 
 
 def _guesses(_: Words) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from pages.parts.address import publish
+from pages.parts.edits import unedited
 from pages.parts.frame import Visit
 from pages.parts.options import choose_part
 from pages.parts.residuals.activations import culprit
@@ -30,8 +31,7 @@ def explore(here: Visit) -> None:
     """The part that is open, redrawn on its own."""
     _ = here.words
     part = choose_part(_, "residual_part", _names(_))
-    if here.edits:
-        st.caption(_("This page shows the model without your edits."))
+    unedited(here)
     PARTS[part](here)
     publish()
 

@@ -36,8 +36,8 @@ def way_back(here: Visit) -> None:
         st.caption(
             _(
                 "The boxes of the overview, holding **gradients**: how the loss of this token would change with each "
-                "number. A row for each token, a column for each of the first {channels} channels, orange above zero, "
-                "violet below, each picture on a scale of its own. Maps: |∂ loss / ∂ weight|, the strongest of each "
+                "number. A row for each token, a column for each of the first {channels} channels, violet above zero, "
+                "red below, each picture on a scale of its own. Maps: |∂ loss / ∂ weight|, the strongest of each "
                 "kind of attention in full colour."
             ).format(channels=diagrams.COLUMNS)
         )

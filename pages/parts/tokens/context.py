@@ -28,6 +28,7 @@ from pages.parts.words import Words
 EXAMPLES = {each.word: each for each in senses.WORDS}
 SENTENCES_EACH = 2
 MOVED = 0.6  # share from which "it" counts as moved towards its noun; guessing gives 0.5
+LEARNT = 0.05  # so much better than without training a probe must be to count
 
 
 def in_context(here: Visit) -> None:
@@ -409,15 +410,23 @@ def _verdict(_: Words, report: Reports) -> str:
     """What was found, whichever way it went."""
     trained = report["trained"]
     nearer, probe = max(each.nearer for each in trained[2:]), max(each.probe for each in trained[2:])
+    untrained = max(each.probe for each in report["untrained"])
     figures = {
         "nearer": f"{nearer:.0%}",
         "probe": f"{probe:.0%}",
-        "untrained": f"{max(each.probe for each in report['untrained']):.0%}",
+        "untrained": f"{untrained:.0%}",
     }
     if nearer >= MOVED:
         return _(
             "**It does move**: at the best layer “it” is nearer to its noun in {nearer} of the sentences. A probe "
             "reads which noun is meant from {probe} of its states ({untrained} in an untrained network; guessing: 50%)."
+        ).format(**figures)
+    if probe < untrained + LEARNT:
+        return _(
+            "**It does not move there**: “it” is nearer to its noun in {nearer} of the sentences at best, which is "
+            "about guessing. Nor does a linear probe read the answer from its state better than from that of an "
+            "untrained network ({probe} against {untrained}; guessing: 50%): nothing shows here that this model knows "
+            "it."
         ).format(**figures)
     return _(
         "**It does not move there**: “it” is nearer to its noun in {nearer} of the sentences at best, which is about "
