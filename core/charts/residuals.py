@@ -9,7 +9,7 @@ from typing import Any
 from jaxtyping import Float
 from numpy import ndarray as Array
 
-from core.charts.figures import GREY, ORANGE, Row, unique
+from core.charts.figures import GREY, ORANGE, Row, columns, unique
 from core.charts.positions import COLOURS, TALL
 
 Spec = dict[str, Any]
@@ -191,7 +191,7 @@ def _named(field: str, order: Sequence[str], title: str | None) -> Row:
 
 def _colours(field: str, names: Sequence[str], colours: Sequence[str]) -> Row:
     scale = {"domain": list(names), "range": list(colours[: len(names)])}
-    legend = {"orient": "top", "columns": 2, "labelLimit": 190, "symbolOpacity": 1}
+    legend = {"orient": "top", "columns": {"expr": columns(names)}, "labelLimit": 0, "symbolOpacity": 1}
     return {"field": field, "type": "nominal", "title": None, "sort": None, "scale": scale, "legend": legend}
 
 

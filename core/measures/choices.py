@@ -62,6 +62,7 @@ class Choice:
     exact: Mapping[str, tuple[float, ...]]
     alignment: float | None
     cost: Cost | None = None
+    steps: int | None = None
 
     def median(self, split: str) -> float | None:
         """The middle of the seeds; None where the split was not measured."""
@@ -89,6 +90,7 @@ def choice(name: str, card: Card, costs: Costs | None = None) -> Choice:
         seeds=tuple(card["seeds"] or ()),
         exact=exact,
         alignment=alignment.get("best_head_error_rate"),
+        steps=card["steps"],
         cost=costs.rows.get(name) if costs else None,
     )
 

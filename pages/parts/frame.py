@@ -16,7 +16,7 @@ from pages.parts.picker import looks_with_attention
 from pages.parts.words import LANGUAGES, Words, catalogue, preferred, words
 
 _STYLE = """<style>
-[data-testid="stMain"] :is(h1, h2, h3, p, li) { word-break: keep-all; overflow-wrap: anywhere }
+[data-testid="stMain"] :is(h1, h2, h3, p, li), [data-testid="stHtml"] { word-break: keep-all; overflow-wrap: anywhere }
 @media (max-width: 640px) {
 .katex-display > .katex { white-space: normal; font-size: 1em }
 .katex-display > .katex > .katex-html > .base { margin: .25em 0 }

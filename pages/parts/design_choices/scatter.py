@@ -16,7 +16,7 @@ FEW = 10  # names beside the dots
 
 
 def beside(here: Visit, choices: Mapping[str, Choice]) -> None:
-    """A dot for each model; the translator is left out, as it is of another size."""
+    """A dot for each model that was trained as long as the base; the translator is of another size besides."""
     _ = here.words
     st.subheader(_("Is it worth it?"))
     costs: dict[str, tuple[str, Callable[[Choice], float | None]]] = {
@@ -24,7 +24,9 @@ def beside(here: Visit, choices: Mapping[str, Choice]) -> None:
         "products": (_("multiply–adds"), lambda each: each.multiply_adds),
         "time": (_("milliseconds"), lambda each: each.cost.milliseconds if each.cost else None),
     }
-    twins = {name: each for name, each in choices.items() if name != models.TRANSLATOR}
+    steps = choices[BASE].steps if BASE in choices else None
+    alike = {name: each for name, each in choices.items() if name != models.TRANSLATOR}
+    twins = {name: each for name, each in alike.items() if steps in (None, each.steps)}
     known = {key: said for key, (said, read) in costs.items() if any(read(each) for each in twins.values())}
     if not known:
         return
@@ -53,3 +55,5 @@ def beside(here: Visit, choices: Mapping[str, Choice]) -> None:
             "the base. Costs are on a logarithmic scale."
         )
     )
+    if others := [names[name] for name in alike if name not in twins]:
+        st.caption(_("Trained for other numbers of steps, and left out here: {names}.").format(names="; ".join(others)))

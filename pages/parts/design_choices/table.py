@@ -53,7 +53,8 @@ def split_names(here: Visit) -> dict[str, str]:
 
 def _row(here: Visit, each: Choice, base: Choice | None) -> dict[str, Any]:
     _, splits = here.words, split_names(here)
-    cost, same = each.cost, base is not None and each.name != models.TRANSLATOR
+    cost = each.cost
+    same = base is not None and each.steps == base.steps and each.name != models.TRANSLATOR
     return {
         _("model"): zoo.names(_)[each.name],
         _("choice"): zoo.groups(_)[VARIANTS[each.name].group],
@@ -67,6 +68,7 @@ def _row(here: Visit, each: Choice, base: Choice | None) -> dict[str, Any]:
         _("multiply–adds (millions)"): each.multiply_adds / 1e6,
         _("milliseconds"): cost.milliseconds if cost else None,
         _("memory (MB)"): (cost.weight_bytes + cost.working_bytes) / 1e6 if cost else None,
+        _("steps"): each.steps,
         _("seeds"): len(each.seeds),
         _("open"): _link(here, each.name),
         _("what differs"): zoo.differences(_)[each.name],

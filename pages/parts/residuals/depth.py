@@ -183,20 +183,20 @@ def _trained(here: Visit, asked: Question, layers: int) -> None:
     found = {kind: _of_row(name, asked) for kind, name in wanted.items() if name in twins}
     if found:
         _charts(_, found)
-        kept = ", ".join(
+        kept = "; ".join(
             f"{kinds(_)[kind]}: {length(each.kept('encoder'))} / {length(each.kept('decoder'))}"
             for kind, each in found.items()
         )
         st.markdown(
             _("Gradient at the first layer ÷ at the end, encoder / decoder: {kept}. The loss here: {losses}.").format(
-                kept=kept, losses=", ".join(f"{kinds(_)[kind]} {each.loss:.3g}" for kind, each in found.items())
+                kept=kept, losses="; ".join(f"{kinds(_)[kind]} {each.loss:.3g}" for kind, each in found.items())
             )
         )
         st.caption(
             _(
                 "Trained rows: {rows}. Measured on this sentence; each reads the translation above as the right one, "
                 "so lengths depend on how surprised it is by it."
-            ).format(rows=", ".join(zoo.names(_)[wanted[kind]] for kind in found))
+            ).format(rows="; ".join(zoo.names(_)[wanted[kind]] for kind in found))
         )
     learned(here, list(twins), key="residual_curve", note=_note(_, layers))
 
