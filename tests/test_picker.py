@@ -266,3 +266,13 @@ def test_every_row_is_walked_and_led_back_exactly(name: str, tokenizer: Any) -> 
     gold = [token.id for token in run.predicted_tokens]
     for kind in ("encoder", "decoder", "cross"):
         assert max(backward(network, sentence, gold, kind, 1).apart.values()) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["mask-none", "translator"])
+def test_a_translation_that_does_not_end_says_so(name: str) -> None:
+    """A model that never writes the end token is cut off, and the bar tells; others are not accused of it."""
+    app = opened("heads", model=name, text="The animal did not cross the street because it was too tired.")
+    run = models.run("The animal did not cross the street because it was too tired.", "en-ko", name)
+    ended = run.predicted_tokens[-1].id == models.model(name).tokenizer.end_id
+    assert ("did not come to an end" in shown(app)) == (not ended)
+    assert ended == (name == "translator")

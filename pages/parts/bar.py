@@ -173,6 +173,9 @@ def _translation(_: Words, model: Model, run: Run) -> None:
         f'<div style="font-size:.875rem;margin-bottom:.5rem">{in_html(name)}</div>'
         f'<div style="font-size:1.3rem;line-height:1.4;overflow-wrap:anywhere">{text or "–"}</div>'
     )
+    if run.predicted_tokens[-1].id != model.tokenizer.end_id:
+        count = len(run.predicted_tokens)
+        st.caption(_("It did not come to an end, and was cut off after {count} tokens.").format(count=count))
 
 
 def _pieces(_: Words, model: Model, run: Run) -> None:
