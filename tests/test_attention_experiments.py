@@ -275,8 +275,9 @@ def test_other_heads_and_later_runs_notice_nothing(tiny_model: Model, run: Run) 
 def test_new_figures_replace_those_of_the_first_seed(tmp_path: Path) -> None:
     folder = tmp_path / "models" / "some"
     folder.mkdir(parents=True)
-    keys = ("name", "config", "data_version", "steps", "tokens", "seconds", "parameters", "command")
+    keys = ("name", "data_version", "steps", "tokens", "seconds", "parameters", "command")
     card = dict.fromkeys(keys) | {
+        "config": {},
         "seeds": [3, 4],
         "metrics": {"a": 1},
         "metrics_by_seed": {"3": {"a": 1}, "4": {"a": 2}},
