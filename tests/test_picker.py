@@ -155,6 +155,21 @@ def test_a_missing_model_names_the_command_that_trains_it(assets: Path) -> None:
     assert "python -m core train norm-post" in shown(app) and app.selectbox(key="model").value == models.TRANSLATOR
 
 
+@pytest.mark.parametrize("page", [*PAGES, "norms", "residuals", "feed_forward", "before_attention", "design_choices"])
+def test_without_the_translator_another_model_is_shown(page: str, assets: Path) -> None:
+    (assets / "models" / "translator" / "weights.safetensors").unlink()
+    app = opened(page)
+    assert app.selectbox(key="model").value == BASE and app.title and not app.error
+    assert "python -m core train translator" in shown(app)
+
+
+def test_without_any_model_the_command_is_named(assets: Path) -> None:
+    shutil.rmtree(assets / "models")
+    app = opened("heads")
+    assert [each.value for each in app.error] == ["The trained model cannot be read."]
+    assert "python -m core train translator" in shown(app)
+
+
 # --- what a model cannot do -----------------------------------------------------------------------------------------
 
 

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 
 from core import load, trace, translate
-from core.checkpoint import CARD_KEYS, Model, kept_in, read_card
+from core.checkpoint import CARD_KEYS, Model, read_card
 from core.corpus import SPLITS, held_out
 from core.measures.curves import read_log, seeds
 from core.network import read_config
 from core.training.align import DIRECTIONS, alignment_report
-from core.training.evaluate import grade_splits
+from core.training.evaluate import JUDGES, exact, grade_splits
 from core.variants import VARIANTS
 
 ASSETS = Path(__file__).parent.parent / "assets"
 MODELS = ASSETS / "models"
-SHIPPED = sorted(name for name in VARIANTS if (kept_in(name) / "card.json").exists())
-NAMES = [name for name in SHIPPED if not VARIANTS[name].curves_only]
+NAMES = sorted(name for name, variant in VARIANTS.items() if not variant.curves_only)
 SAMPLE = {True: 16, False: 40}
-"""Pairs of each split, for small models and the translator; a figure grades at least half of them."""
+"""Pairs of each split, for small models and the translator."""
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +32,9 @@ def card(name: str) -> dict:
     return read_card(name)
 
 
-def test_every_row_ships() -> None:
-    assert set(SHIPPED) == set(VARIANTS)
-
-
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_cards_are_complete_and_logs_cover_their_seeds(name: str) -> None:
-    """A card says how to make its row again."""
+    """Every row of the table ships, or at least its curve, and says how to make it again."""
     about, records = card(name), read_log(name)
     assert set(CARD_KEYS) <= set(about) and about["command"].startswith(f"python -m core train {name}")
     assert read_config(about["config"]) == VARIANTS[name].config(about["config"]["vocabulary"])
@@ -59,7 +54,9 @@ def test_cards_tell_the_truth(name: str) -> None:
             for figure, value in figures.items():
                 found = measured[split][figure]
                 if value is not None and found is not None:
-                    near = pytest.approx(value, abs=tolerance(value, SAMPLE[small] // 2))
+                    judge = JUDGES.get(split, {}).get(figure, exact)
+                    said = [judge(pair, "", direction, model.tokenizer) for pair in splits[split]]
+                    near = pytest.approx(value, abs=tolerance(value, len(said) - said.count(None)))
                     assert found == near, (direction, split, figure)
 
 
@@ -76,7 +73,7 @@ def test_all_assets_stay_small() -> None:
 
 def tolerance(share: float, pairs: int) -> float:
     """Three standard errors of a share measured on few pairs."""
-    return 3 * math.sqrt(max(share * (1 - share), 0.09) / pairs)
+    return 3 * math.sqrt(max(share * (1 - share), 0.03) / pairs)
 
 
 def test_translator_fits_its_limits() -> None:

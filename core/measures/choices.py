@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,8 +42,9 @@ def read_costs(path: Path = ASSETS / "costs.json") -> Costs | None:
     """Measured costs; None where nobody has measured, or the file is not one."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        rows = {name: Cost(**{key: value + 0 for key, value in cost.items()}) for name, cost in found["rows"].items()}
-        return Costs(**{**found, "rows": rows})
+        rows = {name: Cost(**cost) for name, cost in found["rows"].items()}
+        numbers = all(isinstance(value, int | float) for cost in rows.values() for value in astuple(cost))
+        return Costs(**{**found, "rows": rows}) if numbers else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

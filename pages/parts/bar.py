@@ -45,7 +45,7 @@ class Sentence:
 def sentence_bar(_: Words) -> tuple[Model, Run]:
     """Draw the bar; the model chosen, and its run of the sentence or of the last one that it could read.
 
-    Raises core.checkpoint.CheckpointError where not even the translator can be read.
+    Raises core.checkpoint.CheckpointError where no model can be read.
     """
     with st.container(border=True, key="sentence_bar"):
         to, model = _controls(_)

@@ -13,7 +13,7 @@ from pages.parts.bar import sentence_bar
 from pages.parts.edits import edit_list
 from pages.parts.models import Edited
 from pages.parts.picker import looks_with_attention
-from pages.parts.words import LANGUAGES, Words, catalogue, preferred, words
+from pages.parts.words import LANGUAGES, Words, preferred, words
 
 _STYLE = """<style>
 [data-testid="stMain"] :is(h1, h2, h3, p, li), [data-testid="stHtml"] { word-break: keep-all; overflow-wrap: anywhere }
@@ -108,8 +108,8 @@ def choose_language() -> tuple[Words, str]:
     language = keep("lang", browser, one_of(LANGUAGES))
     st.session_state["address"]["lang"] = language
     try:
-        catalogue(language)
+        return words(language), language
     except (OSError, ValueError) as error:
         st.warning(f"The texts in {LANGUAGES[language]} cannot be read; these are the English ones.")
         st.text(str(error))
-    return words(language), language
+        return words("en"), language

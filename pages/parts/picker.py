@@ -12,20 +12,20 @@ from pages.parts import models
 from pages.parts.address import keep
 from pages.parts.escape import facts, in_markdown
 from pages.parts.words import Words
-from pages.parts.zoo import differences, groups, names, on_the_shelf
+from pages.parts.zoo import at_hand, differences, first, groups, names, on_the_shelf
 
 KEY = "model"
 TURNED_DOWN = "model_turned_down"  # what a link asked for in vain, and why
 
 
 def choose(_: Words) -> Model:
-    """The model of every page: the one in the link if it can be read, else the translator, which must be readable.
+    """The model of every page: the one in the link if it can be read, else the one to begin with.
 
-    Raises CheckpointError where not even the translator can be read.
+    Raises CheckpointError where no model can be read.
     """
-    name = keep(KEY, models.TRANSLATOR, _read)
+    name = keep(KEY, first(), _read)
     st.session_state[KEY] = name  # the browser holds a title, and after a change of language that of another one
-    options = dict.fromkeys((models.TRANSLATOR, *on_the_shelf(), name))
+    options = dict.fromkeys((first(), *on_the_shelf(), name))
     titles = {each: title(_, each) for each in options}
     with st.container(horizontal=True, gap="small", width="content"):
         st.selectbox(
@@ -51,16 +51,18 @@ def title(_: Words, name: str) -> str:
 
 
 def note(_: Words) -> None:
-    """Why the model is not the one that was asked for, as long as nobody chose another."""
+    """Why the model is not the one that was asked for, as long as nobody chose another, or not the translator."""
+    if first() != models.TRANSLATOR:
+        at_hand(_, [models.TRANSLATOR])
     asked, why = st.session_state.get(TURNED_DOWN, ("", ""))
     if not asked:
         return
     said = (
-        _("The model “{name}” cannot be read; this is the translator.")
+        _("The model “{name}” cannot be read; this is “{shown}”.")
         if why
-        else _("There is no model called “{name}” here; this is the translator.")
+        else _("There is no model called “{name}” here; this is “{shown}”.")
     )
-    st.warning(said.format(name=in_markdown(asked)), icon=":material/help:")
+    st.warning(said.format(name=in_markdown(asked), shown=names(_)[first()]), icon=":material/help:")
     if why:
         st.text(why)
 
@@ -114,16 +116,14 @@ def looks_with_attention(_: Words, model: Model) -> bool:
 
 def _read(name: str) -> str:
     """A name whose model can be read; raises ValueError for any other, and remembers why."""
-    if name != models.TRANSLATOR:
-        if name not in VARIANTS or VARIANTS[name].curves_only:
-            st.session_state[TURNED_DOWN] = name[:60], ""
-            raise ValueError(name)
-        try:
-            models.model(name)
-        except CheckpointError as error:
-            st.session_state[TURNED_DOWN] = name, str(error)
-            raise ValueError(name) from error
-    return name
+    if name not in VARIANTS or VARIANTS[name].curves_only:
+        st.session_state[TURNED_DOWN] = name[:60], ""
+        raise ValueError(name)
+    try:
+        return models.model(name).name
+    except CheckpointError as error:
+        st.session_state[TURNED_DOWN] = name, str(error)
+        raise ValueError(name) from error
 
 
 def _forget() -> None:
@@ -131,5 +131,5 @@ def _forget() -> None:
 
 
 def _to_translator() -> None:
-    st.session_state[KEY] = models.TRANSLATOR
+    st.session_state[KEY] = first()
     _forget()

@@ -23,11 +23,8 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 def words(language: str) -> Words:
-    """The function that turns an English string into one of `language`, or leaves it where that cannot be read."""
-    try:
-        messages = catalogue(language)
-    except (OSError, ValueError):
-        messages = {}
+    """The function that turns an English string into one of `language`; raises OSError or ValueError."""
+    messages = catalogue(language)
     return lambda message: messages.get(message, message)
 
 

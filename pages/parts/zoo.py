@@ -1,6 +1,7 @@
 """The trained rows of the variants table: what they are called on the screen, and what their runs stored."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -104,6 +105,20 @@ def on_the_shelf() -> list[str]:
     """The rows whose weights are there, in the order of the table; whether they can be read shows when they are."""
     rows = (name for name, row in VARIANTS.items() if not row.curves_only)
     return [name for name in rows if (models.assets() / "models" / name / "weights.safetensors").exists()]
+
+
+def first() -> str:
+    """The model that a visit begins with: the translator, or the first row that can be read where that cannot.
+
+    Raises CheckpointError, the translator's own, where no row can be read.
+    """
+    try:
+        return models.model(models.TRANSLATOR).name
+    except CheckpointError:
+        for name in on_the_shelf():
+            with suppress(CheckpointError):
+                return models.model(name).name
+        raise
 
 
 def groups(_: Words) -> dict[str, str]:

@@ -36,7 +36,7 @@ def run_of(here: Visit, name: str, target: str | None = None) -> Run:
 def reference(here: Visit) -> str:
     """The translation that all are asked about: the translator's own, unless another is typed."""
     _ = here.words
-    own = models.run(here.run.source_text, here.run.direction).translation
+    own = models.run(here.run.source_text, here.run.direction, zoo.first()).translation
     typed = keep("before_reference", "", lambda text: text[:LONGEST])
     text, complaint = read_sentence(_, typed, here.model) if typed else ("", "")
     with st.popover(_("Other reference"), icon=":material/edit:"):

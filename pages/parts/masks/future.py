@@ -87,10 +87,11 @@ def _changes(text: str, direction: Direction, name: str, other: int, masked: boo
 def _compare(here: Visit, other: Token, guess: str) -> None:
     _, run = here.words, here.run
     asked = (run.source_text, run.direction, here.model.name, other.id)
-    with_mask, without = _changes(*asked, True), _changes(*asked, False)
+    masked = here.model.transformer.config.mask == "causal"
+    with_mask = _changes(*asked, True)
+    without = _changes(*asked, False) if masked else with_mask
     most = max(float(each[:, :-1].max()) for each in (with_mask, without)) or 1.0
     left, right = st.columns(2, gap="large")
-    masked = here.model.transformer.config.mask == "causal"
     with left:
         st.markdown(_("**With the look-ahead mask**") if masked else _("**As this model is: without a mask**"))
         _map(here, "future_with", with_mask, most)

@@ -14,6 +14,7 @@ from pages.parts.norms.show import batch
 from pages.parts.options import choose_number
 from pages.parts.positions.show import number, predict
 from pages.parts.words import Words
+from pages.parts.zoo import first
 
 DEPTHS = (2, 6, 12)
 SEEDS = (0, 1, 2)
@@ -61,9 +62,10 @@ def _options(_: Words) -> dict[str, str]:
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _found(text: str, direction: Direction) -> Found:
-    """Networks of the base's shape, on the sentence and its batch-mates with the translator's translations."""
-    config = VARIANTS[BASE].config(models.model().tokenizer.size)
-    read = batch((text, direction, models.TRANSLATOR))
+    """Networks of the base's shape, on the sentence and its batch-mates with their translations."""
+    model = models.model(first())
+    config = VARIANTS[BASE].config(model.tokenizer.size)
+    read = batch((text, direction, model.name))
     return {
         (place, depth): [
             experiments.at_initialisation(config, read, residual=place, depth=depth, seed=seed) for seed in SEEDS

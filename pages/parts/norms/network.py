@@ -136,4 +136,4 @@ def _shifts(text: str, direction: Direction, name: str, training: bool) -> dict[
 
 def _read_by(text: str, direction: Direction, name: str) -> Run:
     """A sentence and the translator's translation of it, as a twin reads them: all of them the same tokens."""
-    return models.run(text, direction, name, (), models.run(text, direction).translation)
+    return models.run(text, direction, name, (), models.run(text, direction, zoo.first()).translation)

@@ -11,13 +11,13 @@ from pages.parts.words import Words
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def word_list(name: str = models.TRANSLATOR) -> dict[int, Word]:
+def word_list(name: str) -> dict[int, Word]:
     """The words of the tables that are one piece, by piece."""
     return {word.piece: word for word in classified(models.model(name).tokenizer)}
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def word_pairs(name: str = models.TRANSLATOR) -> tuple[tuple[int, int], ...]:
+def word_pairs(name: str) -> tuple[tuple[int, int], ...]:
     """English and Korean pieces that translate each other."""
     return translated(models.model(name).tokenizer)
 
