@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlparse
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from pages.parts.bar import LONGEST
 from pages.parts.tour import stops
@@ -85,6 +85,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(90_000)
+        expect.set_options(timeout=90_000)
         page.goto(address)
         page.get_by_role("heading", level=1).wait_for()
         return settled(page)
@@ -222,7 +223,7 @@ def test_a_cold_link_reproduces_the_view(visit: Callable[..., Page]) -> None:
         link = f"{address}/heads?text={quote(STUDY)}&kind=cross&head=3.2&cell=2.3&edits=off_encoder.1.3_zero&lang=ko"
         page = visit(link)
         page.get_by_text("3층 2번 헤드").first.wait_for()
-        assert field(page).input_value() == STUDY
+        expect(field(page)).to_have_value(STUDY)
         page.get_by_role("button", name="인코더 셀프 어텐션 1층 3번 헤드").wait_for()
         assert canvases(page)[0].get_attribute("aria-label") == words("ko")("All heads; arrow keys choose one")
         assert in_link(page, "cell") == "2.3" and in_link(page, "kind") == "cross"
@@ -245,11 +246,12 @@ def test_back_returns_to_the_view_before(server: str, visit: Callable[..., Page]
     page.go_back()
     page.wait_for_function("() => !location.search.includes('kind=')")
     settled(page)
-    assert in_link(page, "kind") is None and field(page).input_value() == STUDY
+    assert in_link(page, "kind") is None
+    expect(field(page)).to_have_value(STUDY)
     page.go_back()
     page.wait_for_function("() => location.search.includes('cat')")
     settled(page)
-    assert field(page).input_value() == "I am a cat"
+    expect(field(page)).to_have_value("I am a cat")
 
 
 def test_the_language_follows_the_browser_and_can_be_changed(server: str, visit: Callable[..., Page]) -> None:
@@ -344,7 +346,7 @@ def test_a_sample_is_one_click_away(server: str, visit: Callable[..., Page]) -> 
     page = visit(f"{server}/")
     page.get_by_role("radio", name=STUDY).or_(page.get_by_role("button", name=STUDY)).first.click()
     page.get_by_text("Translation into English").wait_for()
-    assert field(page).input_value() == STUDY
+    expect(field(page)).to_have_value(STUDY)
 
 
 def test_typed_markup_stays_text_and_nothing_else_is_fetched(server: str, visit: Callable[..., Page]) -> None:
