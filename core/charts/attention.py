@@ -182,9 +182,16 @@ def dial(
         "scale": {"type": "log", "nice": False},
         "axis": {"format": "~g", "grid": False, "tickCount": 6},
     }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": words["y"],
+        "scale": {"domain": [0, 1.2]},  # the names of the lines stand above 1
+        "axis": {"values": [0, 0.25, 0.5, 0.75, 1]},
+    }
     encoding = {
         "x": x,
-        "y": {"field": "value", "type": "quantitative", "title": words["y"], "scale": {"domain": [0, 1]}},
+        "y": y,
         "color": _colour(list(curves)),
         "tooltip": [_tip("name", " ", nominal=True), _tip("x", words["x"]), _tip("value", words["y"])],
     }

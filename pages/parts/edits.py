@@ -169,7 +169,7 @@ def _totals(_: Words, before: list[float], after: list[float]) -> None:
         _("difference"): sum(after) - sum(before),
     }
     st.markdown(_("Log-probability of the whole translation that was read (natural logarithm):"))
-    st.html(facts({name: f"{value:.3f}" for name, value in values.items()}))
+    st.html(facts({name: f"{value:z.3f}" for name, value in values.items()}))
 
 
 def _changes(_: Words, run: Run, before: list[float], after: list[float]) -> None:

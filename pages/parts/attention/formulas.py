@@ -146,7 +146,7 @@ FORMULAS: dict[str, Formula] = {
 def _number(value: float) -> str:
     """Three decimals, or a power of ten where those would say nothing."""
     if value == 0 or abs(value) >= 0.001:
-        return f"{value:.3f}"
+        return f"{value:z.3f}"
     digits, power = f"{value:.1e}".split("e")
     return rf"{digits} \cdot 10^{{{int(power)}}}"
 

@@ -260,7 +260,7 @@ def _heads(_: Words, chosen: Chosen, worked: Walk) -> None:
         _(
             "The share of the sum is the part of each contribution that points along it: with the bias ({bias}) the "
             "shares add up to 1, and one may be negative."
-        ).format(bias=f"{float(worked.output_bias @ total) / float(total @ total):.4f}")
+        ).format(bias=f"{float(worked.output_bias @ total) / float(total @ total):z.4f}")
     )
 
 
@@ -301,7 +301,7 @@ def _text(value: float | int) -> str:
 
 
 def _texts(values: Sequence[float] | np.ndarray) -> list[str]:
-    return [f"{value:.4f}".replace("-", "−") for value in values]
+    return [f"{value:z.4f}".replace("-", "−") for value in values]
 
 
 def _table(columns: Table, form: str, whole: Sequence[str] = ()) -> None:

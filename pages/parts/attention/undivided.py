@@ -55,7 +55,7 @@ def _verdict(_: Words, ends: Mapping[str, Sequence[float]], guess: str) -> None:
             continue
         divided, undivided = (statistics.median(ends[name]) for name in pair)
         lost[channels] = undivided - divided
-        losses = {"divided": f"{divided:.2f}", "undivided": f"{undivided:.2f}", "cost": f"{lost[channels]:+.2f}"}
+        losses = {"divided": f"{divided:.2f}", "undivided": f"{undivided:.2f}", "cost": f"{lost[channels]:+z.2f}"}
         said.append("- " + line.format(channels=channels, **losses))
     if lost:
         st.markdown("\n".join(said))

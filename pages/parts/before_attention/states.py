@@ -69,7 +69,7 @@ def _picture(_: Words, name: str, run: Run, values: Any, cell: Place) -> None:
             {
                 _("after the token"): tokens[cell[0]],
                 _("channel"): channels[cell[1]],
-                _("value"): f"{part[cell]:.3f}",
+                _("value"): f"{part[cell]:z.3f}",
                 _("length of this state"): f"{(values[cell[0]] ** 2).sum() ** 0.5:.2f}",
             }
         )

@@ -128,8 +128,8 @@ def _found(here: Visit, guess: str, after: Aftermath, place: int, own: Sequence[
                 _("places after it"): str(len(after.falls)),
                 _("of these less likely by more than {nats} nats").format(nats=HURT): str(len(after.felt)),
                 _("no longer expected first"): str(len(after.missed)),
-                _("largest fall (nats)"): f"{min(after.falls, default=0.0):.3f}",
-                _("change at the last place"): f"{after.falls[-1] if after.falls else 0.0:.3f}",
+                _("largest fall (nats)"): f"{min(after.falls, default=0.0):z.3f}",
+                _("change at the last place"): f"{after.falls[-1] if after.falls else 0.0:z.3f}",
             }
         )
     )

@@ -33,8 +33,8 @@ def outcome(here: Visit, what: Asked, chosen: Chosen) -> None:
 def _figures(_: Words, writing: Writing) -> None:
     total = float(writing.log_probabilities.sum())
     values = {
-        _("log-probability of this translation"): f"{total:.3f}",
-        _("probability"): f"{math.exp(total):.3f}",
+        _("log-probability of this translation"): f"{total:z.3f}",
+        _("probability"): f"{math.exp(total):z.3f}",
         _("tokens"): str(len(writing.ids)),
     }
     st.html(facts(values))
@@ -80,18 +80,18 @@ def _verdict(_: Words, best: Hypothesis, greedy: Hypothesis, penalty: float) -> 
         return _("Here the search ends with what greedy decoding writes too: on this sentence it gains nothing.")
     if gain > 0:
         return _("The search found a translation that scores better than greedy decoding, by {gain}.").format(
-            gain=f"{gain:.3f}"
+            gain=f"{gain:z.3f}"
         )
     return _(
         "Here greedy decoding scores better, by {gain}: the search pruned its beginning, or stopped before its end."
-    ).format(gain=f"{-gain:.3f}")
+    ).format(gain=f"{-gain:z.3f}")
 
 
 def _diversity(here: Visit, what: Asked, writing: Writing, sampling: Sampling, seed: int) -> None:
     """This draw beside the greedy translation, and how many different ones many draws give."""
     _, tokenizer, greedy = here.words, here.model.tokenizer, written(what)
     both = {_("log-probability of this translation"): writing, _("of the greedy one"): greedy}
-    st.html(facts({name: f"{float(each.log_probabilities.sum()):.3f}" for name, each in both.items()}))
+    st.html(facts({name: f"{float(each.log_probabilities.sum()):z.3f}" for name, each in both.items()}))
     options = {"1": _("just one"), "2-5": _("2 to 5"), "6-15": _("6 to 15"), "16-20": _("16 to 20")}
     question = _("With these settings {draws} translations are drawn. How many **different** ones do you expect?")
     guess = predict(_, "decoding_draws", question.format(draws=DRAWS), options)

@@ -186,7 +186,7 @@ def _context(tokens: Sequence[Token], place: int, value: float) -> str:
     after = " ".join(token.piece for token in tokens[place + 1 : last])
     return (
         '<div style="display:flex;gap:.7rem;margin:.15rem 0;line-height:1.45">'
-        f'<span style="opacity:.65;min-width:2.6rem;text-align:right">{value:.2f}</span>'
+        f'<span style="opacity:.65;min-width:2.6rem;text-align:right">{value:z.2f}</span>'
         f'<span style="overflow-wrap:anywhere">{"… " if first else ""}{in_html(before)} '
         f'<b style="background:#f08c0040;border-radius:4px;padding:0 .2rem">{in_html(tokens[place].piece)}</b> '
         f"{in_html(after)}{' …' if last < len(tokens) else ''}</span></div>"
@@ -226,8 +226,8 @@ def _promotes(here: Visit, which: Neuron) -> None:
     st.markdown(_("**What it promotes**: its row of W₂ times the unembedding"))
     st.dataframe(
         {
-            _("raises most"): [f"{names[each]}  +{score:.2f}" for each, score in found.best],
-            _("lowers most"): [f"{names[each]}  {score:.2f}".replace("-", "−") for each, score in found.worst],
+            _("raises most"): [f"{names[each]}  +{score:z.2f}" for each, score in found.best],
+            _("lowers most"): [f"{names[each]}  {score:z.2f}".replace("-", "−") for each, score in found.worst],
         },
         hide_index=True,
         height="content",

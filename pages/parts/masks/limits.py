@@ -65,7 +65,7 @@ def breakdown(here: Visit, head: Place) -> None:
         _(
             "Measured on a row of this head on this sentence, with its hidden scores raised. As the model computes "
             "them, no hidden score of this sentence lies more than {most} above the allowed ones of its row."
-        ).format(most=f"{_widest(here.run):.1f}")
+        ).format(most=f"{_widest(here.run):z.1f}")
     )
 
 
@@ -141,4 +141,4 @@ def _spread(row: Tensor) -> str:
 
 
 def _plain(value: float) -> str:
-    return "NaN" if value != value else f"{value:.3f}"
+    return "NaN" if value != value else f"{value:z.3f}"

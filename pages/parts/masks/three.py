@@ -325,9 +325,9 @@ def _read_out(_: Words, shown: Shown, form: str) -> None:
             {
                 _("query"): f"{shown.queries[query]}",
                 _("key"): f"{shown.keys[key]}",
-                _("score"): f"{score:.3f}",
+                _("score"): f"{score:z.3f}",
                 _("mask"): FORMS[form][0 if is_open else 1],
-                _("score after the mask"): f"{score:.3f}" if is_open else "−∞",
+                _("score after the mask"): f"{score:z.3f}" if is_open else "−∞",
                 _("e to that"): f"{row[key]:.4g}" if is_open else "0",
                 _("sum of the row"): f"{total:.4g}",
                 _("weight"): f"{weight:.4f}",

@@ -135,15 +135,15 @@ def _worked(here: Visit, path: str, x: Tensor, kind: str, cell: tuple[int, int, 
                 _("cells that share"): _("{sizes} = {cells} of {all}").format(
                     sizes=sizes, cells=f"{found.cells:,}", all=f"{x.numel():,}"
                 ),
-                _("their mean μ"): f"{found.mean:.4f}",
-                _("their variance σ²"): f"{found.variance:.4f}",
-                _("this cell x"): f"{found.value:.4f}",
+                _("their mean μ"): f"{found.mean:z.4f}",
+                _("their variance σ²"): f"{found.variance:z.4f}",
+                _("this cell x"): f"{found.value:z.4f}",
             }
         )
     )
     st.latex(
-        rf"\hat x = \frac{{x - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} = \frac{{{found.value:.4f} - "
-        rf"{_signed(found.mean)}}}{{\sqrt{{{found.variance:.4f} + 10^{{-5}}}}}} = {found.normalized:.4f}"
+        rf"\hat x = \frac{{x - \mu}}{{\sqrt{{\sigma^2 + \varepsilon}}}} = \frac{{{found.value:z.4f} - "
+        rf"{_signed(found.mean)}}}{{\sqrt{{{found.variance:z.4f} + 10^{{-5}}}}}} = {found.normalized:z.4f}"
     )
     _learned(here, path, found, cell[2])
     _all_kinds(_, x, cell)
@@ -151,7 +151,8 @@ def _worked(here: Visit, path: str, x: Tensor, kind: str, cell: tuple[int, int, 
 
 
 def _signed(value: float) -> str:
-    return f"{value:.4f}" if value >= 0 else f"({value:.4f})"
+    shown = f"{value:z.4f}"
+    return f"({shown})" if shown.startswith("-") else shown
 
 
 def _said(_: Words) -> dict[str, str]:
@@ -189,8 +190,8 @@ def _learned(here: Visit, path: str, found: experiments.Shared, channel: int) ->
     gain, bias = (float(part.detach()[channel]) for part in (norm.gain, norm.bias))
     if st.session_state["norm_kind"] == own and own != "batch":
         st.latex(
-            rf"\gamma\,\hat x + \beta = {gain:.4f} \cdot {_signed(found.normalized)} + {_signed(bias)} = "
-            rf"{gain * found.normalized + bias:.4f}"
+            rf"\gamma\,\hat x + \beta = {gain:z.4f} \cdot {_signed(found.normalized)} + {_signed(bias)} = "
+            rf"{gain * found.normalized + bias:z.4f}"
         )
         st.caption(
             _("This model uses {norm} here; it learned γ and β for feature {feature}.").format(

@@ -156,7 +156,7 @@ def _matrix(_: Words, name: str, products: np.ndarray) -> None:
 
     draw(data, key=key, on_cell=take_place(key, "cell", "table_cell", count, count))
     st.html(
-        facts({_("product of {first} and {second}").format(first=cell[0], second=cell[1]): f"{products[cell]:.3f}"})
+        facts({_("product of {first} and {second}").format(first=cell[0], second=cell[1]): f"{products[cell]:z.3f}"})
     )
 
 

@@ -144,8 +144,8 @@ def _planes(_: Words, run: Run, turned: experiments.Turned, cell: tuple[int, int
             {
                 _("query"): f"{pieces[cell[0]]} · {cell[0]}",
                 _("key"): f"{pieces[cell[1]]} · {cell[1]}",
-                _("score before turning"): f"{_product(turned, cell):.3f}",
-                _("score"): f"{float(turned.scores()[cell]):.3f}",
+                _("score before turning"): f"{_product(turned, cell):z.3f}",
+                _("score"): f"{float(turned.scores()[cell]):z.3f}",
             }
         )
     )
@@ -166,11 +166,11 @@ def _shift(_: Words, turned: experiments.Turned, cell: tuple[int, int], guess: s
     st.html(
         facts(
             {
-                _("score of the cell"): f"{float(scores[cell]):.6f}",
-                _("the same, both {by} farther on").format(by=by): f"{float(turned.scores(by, by)[cell]):.6f}",
+                _("score of the cell"): f"{float(scores[cell]):z.6f}",
+                _("the same, both {by} farther on").format(by=by): f"{float(turned.scores(by, by)[cell]):z.6f}",
                 _("largest change, both moved"): number(together),
                 _("largest change, queries alone"): number(alone),
-                _("largest score"): f"{float(scores.abs().max()):.3f}",
+                _("largest score"): f"{float(scores.abs().max()):z.3f}",
             }
         )
     )
@@ -234,9 +234,9 @@ def _alibi(here: Visit, twin: Model) -> None:
         st.html(
             facts(
                 {
-                    titles[0]: f"{float(found.products[cell]):.3f}",
-                    titles[1]: f"{float(found.biases[cell]):.3f}",
-                    titles[2]: f"{float(found.scores[cell]):.3f}",
+                    titles[0]: f"{float(found.products[cell]):z.3f}",
+                    titles[1]: f"{float(found.biases[cell]):z.3f}",
+                    titles[2]: f"{float(found.scores[cell]):z.3f}",
                     _("weight with the bias"): f"{float(found.weights[cell]):.1%}",
                     _("without it"): f"{float(found.unbiased[cell]):.1%}",
                 }
@@ -297,7 +297,7 @@ def _row(here: Visit, name: str, twin: Model, by: int) -> dict[str, str]:
             number(changes[each]) if changes else _("has {most} positions only").format(most=twin.network.config.reach)
         )
         row[layer.format(layer=each + 1)] = shown
-    row[_("largest score, layer 1")] = f"{largest:.2f}" if changes else "–"
+    row[_("largest score, layer 1")] = f"{largest:z.2f}" if changes else "–"
     return row
 
 

@@ -137,7 +137,7 @@ def _term(_: Words, run: Run, name: str, values: np.ndarray, limit: float) -> No
             {
                 _("query"): pieces[cell[0]],
                 _("key"): pieces[cell[1]],
-                _("this part of the score"): f"{values[cell]:.3f}",
+                _("this part of the score"): f"{values[cell]:z.3f}",
             }
         )
     )

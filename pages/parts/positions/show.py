@@ -33,4 +33,4 @@ def error(value: float) -> str:
 
 def number(value: float) -> str:
     """Three decimals, or one digit and a power of ten where those would say nothing."""
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"
+    return f"{value:z.3f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"

@@ -123,7 +123,7 @@ def _matrix(_: Words, vectors: np.ndarray, width: int, base: float) -> None:
     )
     draw(data, key="sinusoid", on_cell=_take("sinusoid", rows, columns))
     wave = "cos" if column % 2 else "sin"
-    st.latex(rf"\{wave}({row} / {base:.0f}^{{{column - column % 2}/{width}}}) = {vectors[row, column]:.4f}")
+    st.latex(rf"\{wave}({row} / {base:z.0f}^{{{column - column % 2}/{width}}}) = {vectors[row, column]:z.4f}")
 
 
 def _waves(_: Words, vectors: np.ndarray, base: float) -> None:
@@ -177,7 +177,7 @@ def _similarity(_: Words, width: int, base: float) -> None:
             _(
                 "**It does not fall steadily**: at distance {near} it is {low}, at distance {far}, farther away, "
                 "{high} again."
-            ).format(near=near, low=f"{theory[near]:.3f}", far=far, high=f"{theory[far]:.3f}")
+            ).format(near=near, low=f"{theory[near]:z.3f}", far=far, high=f"{theory[far]:z.3f}")
         )
 
 
@@ -208,7 +208,7 @@ def _products(_: Words, vectors: np.ndarray, base: float) -> None:
         facts(
             {
                 _("distance k"): str(abs(cell[0] - cell[1])),
-                _("similarity"): f"{products[cell]:.3f}",
+                _("similarity"): f"{products[cell]:z.3f}",
                 _("similarity beyond the distance"): number(_beyond_distance(width, base)),
             }
         )

@@ -176,7 +176,7 @@ def _likelihoods(here: Visit, found: Found, guess: str) -> None:
             guess=names(_)[guess],
             same=", ".join(same) or _("none of them"),
             most=names(_)[most],
-            change=f"{changes[most]:+.2f}",
+            change=f"{changes[most]:+z.2f}",
         )
     )
     st.caption(

@@ -80,18 +80,18 @@ def _by_hand(_: Words, width: int, base: float, by: int, pair: int) -> None:
     turned = cosine * here[0] + sine * here[1], -sine * here[0] + cosine * here[1]
     st.latex(
         rf"""\begin{{aligned}}
-        \begin{{pmatrix}} {cosine:.3f} & {sine:.3f} \\ {-sine:.3f} & {cosine:.3f} \end{{pmatrix}}
-        \begin{{pmatrix}} {here[0]:.3f} \\ {here[1]:.3f} \end{{pmatrix}}
-        &= \begin{{pmatrix}} {turned[0]:.3f} \\ {turned[1]:.3f} \end{{pmatrix}} \\
+        \begin{{pmatrix}} {cosine:z.3f} & {sine:z.3f} \\ {-sine:z.3f} & {cosine:z.3f} \end{{pmatrix}}
+        \begin{{pmatrix}} {here[0]:z.3f} \\ {here[1]:z.3f} \end{{pmatrix}}
+        &= \begin{{pmatrix}} {turned[0]:z.3f} \\ {turned[1]:z.3f} \end{{pmatrix}} \\
         PE({START + by})_{{{2 * pair},{2 * pair + 1}}} &=
-        \begin{{pmatrix}} {there[0]:.3f} \\ {there[1]:.3f} \end{{pmatrix}}
+        \begin{{pmatrix}} {there[0]:z.3f} \\ {there[1]:z.3f} \end{{pmatrix}}
         \end{{aligned}}"""
     )
     st.caption(
         _(
             "Channels {first} and {second}: position {start} turned by k·ω = {angle} radians, and position {end} "
             "looked up."
-        ).format(first=2 * pair, second=2 * pair + 1, start=START, angle=f"{angle:.3f}", end=START + by)
+        ).format(first=2 * pair, second=2 * pair + 1, start=START, angle=f"{angle:z.3f}", end=START + by)
     )
 
 
@@ -102,8 +102,8 @@ def _errors(_: Words, width: int, base: float, by: int) -> None:
         facts(
             {
                 _("largest error of R_k PE(pos)"): number(experiments.rotation_error(vectors, by, base)),
-                _("length of every vector"): f"{lengths.min():.3f} – {lengths.max():.3f}",
-                _("√(d/2), what it should be"): f"{(width / 2) ** 0.5:.3f}",
+                _("length of every vector"): f"{lengths.min():z.3f} – {lengths.max():z.3f}",
+                _("√(d/2), what it should be"): f"{(width / 2) ** 0.5:z.3f}",
                 _("best map of the sines alone: error"): error(experiments.shift_error(vectors[:, 0::2], by)),
             }
         )

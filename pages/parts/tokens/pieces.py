@@ -202,7 +202,7 @@ def _strips(here: Visit, side: str, token: Token, at: int) -> None:
     limit = max(float(vector.abs().max()) for vector in vectors.values())
     lines = "".join(
         f'<div style="font-size:.8rem;margin-top:.5rem">{in_html(name)}'
-        f'<span style="opacity:.65;float:right">{length} {float(vector.norm()):.2f}</span></div>'
+        f'<span style="opacity:.65;float:right">{length} {float(vector.norm()):z.2f}</span></div>'
         f'<img alt="{html.escape(name)}" style="width:100%;height:26px;image-rendering:pixelated;border-radius:4px;'
         f'outline:1px solid color-mix(in srgb,currentColor 18%,transparent)" '
         f'src="{inlined(vector[None].numpy(), limit)}">'
@@ -214,7 +214,7 @@ def _strips(here: Visit, side: str, token: Token, at: int) -> None:
             "One cell for each channel, all on one scale from −{limit} to {limit}: violet is above zero, red "
             "below, pale near zero. The row itself is hardly visible beside the position: that is what × √{width} is "
             "for."
-        ).format(limit=f"{limit:.2f}", width=len(row))
+        ).format(limit=f"{limit:z.2f}", width=len(row))
     )
 
 
@@ -238,13 +238,13 @@ def _one_channel(here: Visit, part: EmbeddingRun, token: Token, at: int) -> None
         combine((row * width**0.5)[None, None], each[None, None])[0, 0] for each in (nothing, part.position[at])
     )
     value, place = float(words[channel]) / width**0.5, float(again[channel] - words[channel])
-    st.latex(rf"{value:.5f} \cdot \sqrt{{{width}}} {place:+.5f} = {value * width**0.5 + place:.5f}")
+    st.latex(rf"{value:z.5f} \cdot \sqrt{{{width}}} {place:+z.5f} = {value * width**0.5 + place:z.5f}")
     table = here.model.network.embedding.weight.detach()
     product = functional.one_hot(torch.tensor(token.id), len(table)).float() @ table
     st.html(
         facts(
             {
-                _("the model's own value"): f"{float(part.input[at, channel]):.5f}",
+                _("the model's own value"): f"{float(part.input[at, channel]):z.5f}",
                 _("largest difference, all channels"): number(float((again - part.input[at]).abs().max())),
                 _("one-hot vector × table, minus the row"): number(float((product - row).abs().max())),
             }
