@@ -16,7 +16,7 @@ from core.network import Network
 from core.tokens import ASSETS
 from core.variants import BASE, VARIANTS
 
-ROUNDS = 25
+ROUNDS = 100
 HEADER = ("", "parameters", "multiply–adds (millions)", "milliseconds", "÷ base", "weights (MB)", "held besides (MB)")
 
 

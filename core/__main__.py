@@ -204,7 +204,7 @@ def run_zoo(options: argparse.Namespace) -> int:
 
     if options.name:
         raise Mistake("--zoo trains every small model; leave the name out")
-    taken = {name: getattr(options, name) for name in ("sample", "steps", "out")}
+    taken = {name: getattr(options, name) for name in ("sample", "steps", "pairs", "out")}
     return 0 if train_zoo(options.seeds or (0, 1, 2), processes=options.processes or 2, **taken) else 130
 
 

@@ -216,8 +216,10 @@ VARIANTS: dict[str, Variant] = {
         bidirectional=True,
         context="attention",
     ),
+    "depth-2": row("depth", base, "Two layers a stack, trained as briefly as the deep ones.", deep),
     "depth-6": row("depth", base, "Six layers a stack, where the base has two.", deep, **layers(6)),
     "depth-12": row("depth", base, "Twelve layers a stack.", deep, **layers(12)),
+    "depth-2-bare": row("depth", base, "Two layers a stack without residuals.", deep, residual="none"),
     "depth-6-bare": row("depth", base, "Six layers a stack without residuals.", deep, residual="none", **layers(6)),
     "depth-12-bare": row(
         "depth", base, "Twelve layers a stack without residuals.", deep, residual="none", **layers(12)

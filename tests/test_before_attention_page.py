@@ -117,7 +117,14 @@ def test_the_answer_waits_for_a_prediction(part: str, key: str) -> None:
 @pytest.mark.usefixtures("assets")
 def test_a_tampered_link_falls_back() -> None:
     wild = {"before_bias": "nan", "before_radius": "1e9", "before_cell": "99.x", "before_state": "0.0"}
-    wild |= {"before_reader": "gpt", "before_channels": "7", "before_figure": "<b>", "before_kind": "0"}
+    wild |= {"before_end": "x"}
+    wild |= {
+        "before_reader": "gpt",
+        "before_end": "x",
+        "before_channels": "7",
+        "before_figure": "<b>",
+        "before_kind": "0",
+    }
     app = page("states", **wild, before_reference="😀")
     assert not app.warning and not app.error
     assert app.segmented_control(key="before_reader").value == RNN
@@ -218,6 +225,20 @@ def test_the_slider_opens_the_forget_gate() -> None:
 
 
 @pytest.mark.usefixtures("assets")
+def test_the_gradient_of_the_last_output_is_drawn_too() -> None:
+    app = page("gradients", before_end="output", before_reference="나는 고양이다")
+    found, table = series(app, 1), app.dataframe[0].value.set_index("reader")
+    for name, title in NAMES.items():
+        run = models.run(CAT, "en-ko", name, (), "나는 고양이다")
+        values, probability = recurrence.output_reaches(run)
+        assert found[title] == pytest.approx(values.tolist(), rel=1e-6)
+        assert table.loc[title, "p of the last token"] == pytest.approx(probability)
+    assert "by the last output" in shown(app) and app.session_state["address"]["before_end"] == "output"
+    settled(app.segmented_control(key="before_end").set_value("state").run())
+    assert "by the last state" in shown(app) and series(app, 1) != found
+
+
+@pytest.mark.usefixtures("assets")
 def test_accuracy_by_length_is_the_stored_one() -> None:
     app = page("length")
     found = [row for row in rows_of(app, 0) if row.get("name") == "Transformer" and "value" in row]
@@ -237,5 +258,6 @@ def test_steps_are_counted_for_this_sentence() -> None:
         expected = [source if waits else 1, target if waits else 1, target]
         assert table.loc[title, ["reading", "learning (translation given)", "writing"]].tolist() == expected
     assert {len(values) for values in series(app, 0).values()} == {5}
+    assert list(series(app, 0)) == list(NAMES.values())
     dear = series(app, 1)
     assert len(set(dear["GRU"])) == 1 and dear["Transformer"] == sorted(set(dear["Transformer"]))

@@ -46,7 +46,8 @@ def test_evaluate_prints_every_figure(assets: Path, capsys: pytest.CaptureFixtur
     assert main(["evaluate", "positions-sum", "--sample", "2", "--assets", str(assets), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report.keys() == {"en-ko", "ko-en", "alignment", "self_attention", "by_length", "order"}
-    assert sum(row["count"] for row in report["by_length"]) == 8
+    assert sum(row["count"] for row in report["by_length"]) >= 8
+    assert {row["from"] % 5 for row in report["by_length"]} == {1}
     assert all(0.0 <= share <= 1.0 for share in report["order"].values())
     for direction in ("en-ko", "ko-en"):
         assert report[direction].keys() == SPLITS

@@ -13,10 +13,24 @@ import torch
 from bench import zoo as bench
 from core.charts import design_choices as charts
 from core.checkpoint import CARD_KEYS, save
-from core.measures.choices import CLAIMS, LEAST, Choice, Claim, Finding, choice, findings, read_costs
+from core.measures.choices import (
+    CLAIMS,
+    ENOUGH,
+    FIGURES,
+    LEAST,
+    Choice,
+    Claim,
+    Finding,
+    choice,
+    findings,
+    leaders,
+    noise,
+    read_costs,
+)
+from core.measures.unigram import Plateau
 from core.network import build
 from core.tokens import Tokenizer
-from core.variants import BASE, VARIANTS
+from core.variants import BASE, LONGEST_TRAINED, VARIANTS
 from pages.parts import zoo
 from pages.parts.design_choices.findings import sentences
 
@@ -83,8 +97,8 @@ def test_a_choice_is_what_its_card_says() -> None:
     )
 
 
-def finding(better: float, other: float, *, alike: bool = False) -> Finding:
-    return Finding(Claim("x", "a", "b", alike=alike), better, other, LEAST)
+def finding(better: float, other: float, *, alike: bool = False, by: str = "random", null: float = 0.0) -> Finding:
+    return Finding(Claim("x", "a", "b", by, alike), better, other, LEAST, null)
 
 
 def test_verdicts_follow_the_numbers() -> None:
@@ -92,6 +106,92 @@ def test_verdicts_follow_the_numbers() -> None:
     assert finding(0.5, 0.9).verdict == finding(0.5, 0.9, alike=True).verdict == "contradicted"
     assert finding(0.5, 0.5 + LEAST / 2).verdict == "no difference"
     assert finding(0.5, 0.5 + LEAST / 2, alike=True).verdict == finding(0.9, 0.5, alike=True).verdict == "borne out"
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_at_the_floor_of_a_figure_nothing_can_be_told(alike: bool) -> None:
+    assert finding(0.01, 0.0, alike=alike).verdict == finding(0.0, 0.03, alike=alike).verdict == "cannot be told"
+    assert finding(0.1, 0.08, alike=alike, by="longest", null=0.09).verdict == "cannot be told"
+    assert finding(5.2, 6.4, alike=alike, by="loss", null=5.2).verdict == "cannot be told"
+    assert finding(0.5, 0.0, alike=alike).verdict == finding(1.7, 2.3, alike=alike, by="loss", null=5.2).verdict
+    assert finding(1.7, 2.3, alike=alike, by="loss", null=5.2).verdict == "borne out"
+    assert finding(2.3, 1.7, alike=alike, by="loss", null=5.2).verdict == "contradicted"
+
+
+def table(*rows: tuple[int, int, float]) -> list[dict[str, float]]:
+    return [
+        {"from": least, "count": count, "exact_match": 0.0, "token_accuracy": share} for least, count, share in rows
+    ]
+
+
+def by_length(name: str, *tables: list[dict[str, float]]) -> Choice:
+    """A row whose seeds translate nothing exactly, and have these tables."""
+    found = card(name, *[0.0] * len(tables))
+    for metrics, rows in zip(found["metrics_by_seed"].values(), tables, strict=True):
+        metrics["by_length"] = rows
+    return choice(name, found)
+
+
+def judged(better: Choice, other: Choice) -> list[tuple[str, int | None, str]]:
+    found = findings({each.name: each for each in (better, other)})
+    return [(each.claim.name, each.length, each.verdict) for each in found if each.claim.by != "random"]
+
+
+def test_long_sentences_are_judged_by_tokens_where_both_have_enough_of_the_same() -> None:
+    end = LONGEST_TRAINED
+    few = (end + 10, ENOUGH - 1, 0.0)
+    base = by_length(BASE, table((end, 30, 0.42), (end + 5, 20, 0.30), few))
+    ahead = by_length("positions-rotary", table((end, 30, 0.40), (end + 5, 20, 0.50), few))
+    assert judged(ahead, base) == [("rotary", end + 5, "borne out")]
+    behind = by_length("positions-rotary", table((end, 30, 0.60), (end + 5, 20, 0.10)))
+    assert judged(behind, base) == [("rotary", end + 5, "contradicted")]
+    shorter = by_length("positions-rotary", table((end, 30, 0.60)))
+    assert judged(shorter, base) == [("rotary", end, "borne out")]
+    others = by_length("positions-rotary", table((end, 29, 0.60), (end - 5, 30, 0.6)))
+    assert judged(others, base) == [], "not the same sentences, or none that are longer than in training"
+
+
+def test_the_spread_over_seeds_counts_with_tokens_too() -> None:
+    pair = "recurrent-attention", "recurrent-bidirectional"
+    before = by_length(pair[1], table((20, 30, 0.4)), table((20, 30, 0.4)))
+    steady = by_length(pair[0], table((20, 30, 0.6)), table((20, 30, 0.6)))
+    wide = by_length(pair[0], table((20, 30, 0.3)), table((20, 30, 0.9)), table((20, 30, 0.6)))
+    lacking = by_length(pair[0], table((20, 30, 0.6)), table((25, 30, 0.6)))
+    assert judged(steady, before) == [("looking_back", 20, "borne out")]
+    assert judged(wide, before) == [("looking_back", 20, "no difference")]
+    assert judged(lacking, before) == [], "every seed has to have the lengths"
+
+
+def test_gates_are_judged_by_the_last_loss_of_every_seed() -> None:
+    def row(name: str, *losses: float) -> Choice:
+        early = [{"seed": seed, "step": 1, "validation_loss": 9.0} for seed in range(len(losses))]
+        late = [{"seed": seed, "step": 2, "validation_loss": loss} for seed, loss in enumerate(losses)]
+        return choice(name, card(name, *[0.0] * len(losses)), records=[*early, *late, {"seed": 0, "step": 3}])
+
+    gated, plain = row("recurrent-gru", 1.7, 1.8), row("recurrent-tanh", 2.2, 2.3)
+    assert gated.losses == (1.7, 1.8)
+    assert judged(gated, plain) == [("gates", None, "borne out")]
+    assert judged(row("recurrent-gru", 2.2), row("recurrent-tanh", 1.7)) == [("gates", None, "contradicted")]
+    flat = Plateau("", 0, 0, 5.6, 0.09, 5.1, 5.7, 0.09, 5.2)
+    stuck = {each.name: each for each in (row("recurrent-gru", 5.2), row("recurrent-tanh", 5.7))}
+    assert [each.verdict for each in findings(stuck, flat)] == ["cannot be told"]
+    assert FIGURES["longest"].null(flat) == 0.09 and FIGURES["longest"].null(None) is None
+
+
+def test_who_is_not_told_from_the_best_stands_beside_it() -> None:
+    assert leaders({"a": [0.4], "b": [0.6], "c": [0.6 - LEAST / 2]}) == ["b", "c"]
+    assert leaders({"a": [0.1, 0.4, 0.9], "b": [0.6]}) == ["b", "a"]
+    assert leaders({"a": [0.4], "b": [0.6]}) == ["b"]
+    assert noise([0.4], [0.5]) == LEAST and noise([0.4, 0.6], [0.5]) == pytest.approx(0.2)
+
+
+def test_scores_that_are_not_divided_hardly_matter_with_few_channels() -> None:
+    shares = {BASE: 0.6, "scale-none": 0.4, "heads-1": 0.6, "scale-none-wide": 0.1}
+    verdicts = {
+        each.claim.name: each.verdict
+        for each in findings({name: choice(name, card(name, share)) for name, share in shares.items()})
+    }
+    assert verdicts["scale"] == "contradicted" and verdicts["scale_wide"] == "borne out"
 
 
 def test_what_contradicts_comes_first_and_what_is_missing_is_left_out() -> None:

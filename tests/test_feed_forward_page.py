@@ -1,5 +1,6 @@
 """The feed-forward page through the app: every part, its numbers, a neuron's name, and a twin that is missing."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,3 +117,34 @@ def test_a_missing_twin_is_named_and_the_rest_is_shown(assets: Path) -> None:
     app = part("twins")
     assert len(app.warning) == 1 and any("train feed-forward-none" in each.value for each in app.text)
     assert len(app.get("vega_lite_chart")) == 2
+
+
+def graded(assets: Path, **shares: tuple[float, ...]) -> None:
+    """Stored figures of new sentences for these twins, a number for each seed."""
+    for name, found in shares.items():
+        path = assets / "models" / name.replace("_", "-") / "card.json"
+        metrics = [{way: {"random": {"exact_match": share}} for way in ("en-ko", "ko-en")} for share in found]
+        card = json.loads(path.read_text()) | {"metrics_by_seed": dict(enumerate(metrics))}
+        path.write_text(json.dumps(card))
+
+
+def test_the_best_is_named_where_the_seeds_tell_it_apart(assets: Path) -> None:
+    equal, deep, gelu = (0.3, 0.4), (0.3, 0.32), (0.5, 0.52)
+    graded(
+        assets, positions_sum=(0.7, 0.72), feed_forward_none=equal, feed_forward_none_deep=deep, feed_forward_gelu=gelu
+    )
+    said = shown(part("twins"))
+    assert "**Sum** is best: 71.0%" in said and "36.0 points are lost" in said
+
+
+def test_no_winner_is_named_within_the_spread_of_the_seeds(assets: Path) -> None:
+    graded(
+        assets,
+        positions_sum=(0.6, 0.6),
+        feed_forward_none=(0.4, 0.8, 0.62),
+        feed_forward_none_deep=(0.05, 0.05),
+        feed_forward_gelu=(0.58, 0.58),
+    )
+    said = shown(part("twins"))
+    assert "is best" not in said and "**No feed-forward** has the highest median, 62.0%" in said
+    assert "apart from Sum, GELU is no larger" in said and "no difference shows (-2.0 points" in said

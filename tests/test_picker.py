@@ -123,6 +123,16 @@ def test_the_card_is_one_click_away() -> None:
 
 
 @pytest.mark.usefixtures("assets")
+def test_what_differs_is_listed_beside_the_list_and_what_is_missing_is_named() -> None:
+    app = opened("tokens")
+    listed = next(block.proto.body for block in app.get("html") if "One head of 64 channels" in block.proto.body)
+    assert "The sum after each sub-layer is normed" in listed and "Two heads in place of four" not in listed
+    away = next(each.value for each in app.caption if each.value.startswith("Not here"))
+    assert "2 heads" in away and "Post-LN" not in away and "Translator" not in away
+    assert "python -m core train --zoo" in shown(app)
+
+
+@pytest.mark.usefixtures("assets")
 def test_pieces_that_the_model_never_saw_are_marked() -> None:
     app = opened("tokens", model="norm-post")
     assert "outside the vocabulary that this model was trained on" in shown(app)
@@ -208,7 +218,11 @@ def test_the_table_has_every_model_and_opens_its_card(language: str) -> None:
     assert all("model=" in link for link in rows.iloc[:, -2])
     config = app.dataframe[2].value.set_index(app.dataframe[2].value.columns[0]).iloc[:, 0]
     assert config["residual"] == "post-norm" and "train norm-post" in " ".join(each.value for each in app.code)
-    assert app.dataframe[3].value.iloc[:, 2].str.contains("0.90").all()
+    found = app.dataframe[3].value
+    assert found.iloc[:, 2].str.contains("0.90").all()
+    assert set(found.iloc[:, 3]) == {
+        "share of new sentences translated exactly" if language == "en" else "새 문장을 정확히 번역한 비율"
+    }
 
 
 @pytest.mark.usefixtures("assets")

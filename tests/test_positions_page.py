@@ -13,7 +13,7 @@ import pytest
 import torch
 import visits
 from streamlit.testing.v1 import AppTest
-from visits import settled, shown
+from visits import forget, settled, shown
 
 from core.charts import heatmap
 from core.checkpoint import CARD_KEYS, save
@@ -133,6 +133,28 @@ def test_every_part_opens_in_both_languages(part: str, language: str) -> None:
     assert app.segmented_control(key="part").value == part
     assert any("가" <= letter <= "힣" for letter in app.title[0].value) == (language == "ko")
     assert app.get("vega_lite_chart")
+
+
+@pytest.mark.parametrize("missing", ["positions-none", "positions-concat"])
+def test_the_twins_that_are_there_are_counted(assets: Path, missing: str) -> None:
+    ways = {"positions-none": "left out", "positions-concat": "every layer wider"}
+    before = shown(opened("sum"))
+    assert f"{len(TWINS)} of them" in before and ways[missing] in before
+    shutil.rmtree(assets / "models" / missing)
+    forget()
+    said = shown(opened("sum"))
+    assert f"{len(TWINS) - 1} of them" in said and ways[missing] not in said
+
+
+def test_a_winner_is_named_only_where_the_seeds_tell_it_apart(assets: Path) -> None:
+    assert "**Sum** is best" in shown(opened("sum", **GUESSES))
+    path = assets / "models" / "positions-concat" / "card.json"
+    card = json.loads(path.read_text())
+    card["metrics_by_seed"]["1"] = {way: {"random": {"exact_match": 0.9}} for way in ("en-ko", "ko-en")}
+    path.write_text(json.dumps(card))
+    forget()
+    said = shown(opened("sum", **GUESSES))
+    assert "is best" not in said and "the highest median" in said
 
 
 @pytest.mark.usefixtures("assets")

@@ -1,6 +1,7 @@
 """Recurrent translators compute what PyTorch and the formulas say, can be traced, and are measured as they are."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from core.decoding import greedy, translate
 from core.edits import EditError, HeadOff
 from core.experiments import recurrence
 from core.hooks import listen
+from core.network import build
 from core.recurrent import CELLS, Cell, Reader, RecurrentConfig, RecurrentTranslator
 from core.run import trace
 from core.tokens import Tokenizer
@@ -231,6 +233,32 @@ def test_a_push_moves_the_last_state_as_far_as_the_figure_says() -> None:
         pushed[2] += 1e-4 * x[2].norm() * direction / direction.norm()
         moves.append(float((recurrence.read(ours, pushed[None])[1][0] - last).norm() / last.norm()) / 1e-4)
     assert np.sqrt(np.mean(np.square(moves))) == pytest.approx(float(figure[2]), rel=0.15)
+
+
+@pytest.mark.parametrize("name", [*ROWS, BASE])
+def test_the_last_output_moves_as_far_as_the_figure_says(name: str, tiny_tokenizer: Tokenizer) -> None:
+    """Central differences through the whole network, in every channel of every word."""
+    torch.manual_seed(2)
+    ours = build(replace(VARIANTS[name].config(tiny_tokenizer.size), width=16, content_width=16)).eval()
+    run = trace(Model(name, ours, tiny_tokenizer, {}), TEXT, TARGET)
+    figure, probability = recurrence.output_reaches(run)
+    assert math.log(probability) == pytest.approx(float(run.log_probabilities[-1]), rel=1e-4)
+    assert next(ours.parameters()).dtype == torch.float32, "the run's own network is left as it is"
+    ids, read = (torch.tensor([[each.id for each in tokens]]) for tokens in (run.source_tokens, run.target_tokens))
+    ours, words, step = ours.double(), run.tensor("source.embedding").double(), 1e-6
+
+    @torch.no_grad()
+    def last(pushed: torch.Tensor) -> float:
+        with listen(lambda _, __: pushed[None], paths={"source.embedding"}):
+            return float(ours(ids, read)[0, -1].log_softmax(-1)[run.predicted_tokens[-1].id])
+
+    gradient = torch.zeros_like(words)
+    for place in np.ndindex(*words.shape):
+        push = torch.zeros_like(words)
+        push[place] = step
+        gradient[place] = (last(words + push) - last(words - push)) / (2 * step)
+    expected = gradient.norm(dim=-1) * words.norm(dim=-1) / words.shape[1] ** 0.5
+    assert torch.allclose(figure, expected, rtol=1e-4)
 
 
 def start(name: str, **changes: float) -> list[float]:

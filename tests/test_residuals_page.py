@@ -123,3 +123,14 @@ def test_a_missing_twin_is_named_and_the_rest_is_shown(assets: Path) -> None:
     app = part("depth")
     assert len(app.warning) == 1 and any("train residual-none" in each.value for each in app.text)
     assert len(app.get("vega_lite_chart")) > 4
+
+
+@pytest.mark.usefixtures("assets")
+@pytest.mark.parametrize(("ratio", "said"), [(0.1, "a small difference"), (0.5, "no small one"), (1.5, "more than a")])
+def test_what_is_said_of_the_difference_follows_its_length(
+    ratio: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pages.parts.residuals.stream._mean_ratio", lambda steps: ratio)
+    app = part("stream")
+    assert said in shown(app) and f"**{ratio:.2f}**" in shown(app)
+    assert sum(each in shown(app) for each in ("a small difference", "no small one", "more than a")) == 1

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import statistics
 from pathlib import Path
 
 import pytest
 
 from core import load, trace, translate
 from core.checkpoint import CARD_KEYS, Model, read_card
-from core.corpus import SPLITS, held_out
+from core.corpus import SPLITS, Pair, held_out
+from core.measures.choices import read_costs
+from core.measures.cost import multiply_adds
 from core.measures.curves import read_log, seeds
 from core.network import read_config
 from core.training.align import DIRECTIONS, alignment_report
 from core.training.evaluate import JUDGES, exact, grade_splits
+from core.training.lengths import alike, read_accuracy
 from core.variants import VARIANTS
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -21,6 +25,8 @@ MODELS = ASSETS / "models"
 NAMES = sorted(name for name, variant in VARIANTS.items() if not variant.curves_only)
 SAMPLE = {True: 16, False: 40}
 """Pairs of each split, for small models and the translator."""
+GRADED = 200
+"""Pairs of each split that small models were graded on for their cards."""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +64,33 @@ def test_cards_tell_the_truth(name: str) -> None:
                     said = [judge(pair, "", direction, model.tokenizer) for pair in splits[split]]
                     near = pytest.approx(value, abs=tolerance(value, len(said) - said.count(None)))
                     assert found == near, (direction, split, figure)
+
+
+@pytest.fixture(scope="module")
+def graded() -> list[Pair]:
+    """The pairs that every small model was graded on."""
+    return held_out("random", GRADED, slice=True)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if VARIANTS[name].recipe.slice])
+def test_small_models_read_as_their_cards_say(name: str, graded: list[Pair]) -> None:
+    """Token by token, reading the reference: this tells even a model that no sentence is right of from chance."""
+    model, found = load(name), []
+    for direction in DIRECTIONS:
+        for pairs in alike(graded, model.tokenizer, direction):
+            sources = [model.tokenizer.source(pair.source(direction), direction) for pair in pairs]
+            references = [pair.reference(direction) for pair in pairs]
+            found += read_accuracy(model.network, model.tokenizer, sources, references)
+    assert statistics.mean(found) == pytest.approx(card(name)["metrics"]["order"]["typed_token_accuracy"], abs=1e-3)
+
+
+def test_costs_are_those_of_the_models_that_ship() -> None:
+    costs = read_costs()
+    assert costs is not None and set(costs.rows) == set(NAMES)
+    for name, cost in costs.rows.items():
+        config = read_config(card(name)["config"])
+        assert cost.parameters == card(name)["parameters"]
+        assert cost.multiply_adds == multiply_adds(config, costs.source, costs.target).total
 
 
 def test_the_translator_aligns_as_its_card_says(translator: Model) -> None:

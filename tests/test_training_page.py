@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
+from visits import forget
 
 from core.charts import heatmap
 from core.charts.training import Line, curves
@@ -287,6 +288,64 @@ def test_norms_are_shown_by_layer_or_by_run() -> None:
     assert [row["value"] for row in rows_of(app, 0, name="decoder, layer 2", step=50)] == [10.0]
 
 
+def test_a_stack_that_was_logged_as_a_whole_is_not_drawn_beside_a_final_norm(assets: Path) -> None:
+    """A recurrent network's “encoder” is all of it, the base's the norm after its last layer: two things to choose."""
+    folders = {BASE: assets / "models" / BASE, "recurrent-gru": assets / "models" / "recurrent-gru"}
+    folders["recurrent-gru"].mkdir()
+    for name, more in ((BASE, {"encoder.0": 5.0}), ("recurrent-gru", {})):
+        norms = {"embedding": 1.0, "encoder": 2.0, "decoder": 3.0} | more
+        lines = [{"seed": 0, "step": step, "gradient_norms": norms} for step in STEPS]
+        (folders[name] / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    app = opened("runs", run_group="before attention", run_figure="gradient_norms")
+    assert app.selectbox(key="run_layer").value == "encoder.whole"
+    assert rows_of(app, 0, name="GRU") and not rows_of(app, 0, name="Sum")
+    calm(app.selectbox(key="run_layer").set_value("encoder").run())
+    assert rows_of(app, 0, name="Sum") and not rows_of(app, 0, name="GRU")
+    calm(app.selectbox(key="run_layer").set_value("embedding").run())
+    assert rows_of(app, 0, name="Sum") and rows_of(app, 0, name="GRU")
+    calm(app.segmented_control(key="run_lines").set_value("layers").run())
+    calm(app.selectbox(key="run_row").set_value("recurrent-gru").run())
+    assert {row["name"] for row in rows_of(app, 0) if "name" in row} == {"whole encoder", "whole decoder"}
+
+
+def test_runs_are_not_called_alike_where_the_base_was_not_measured(assets: Path) -> None:
+    """The base is validated at other steps than a shorter run, whose last one then has no pair."""
+    lines = [{"seed": seed, "step": 40, "loss": 1.0} for seed in SEEDS]
+    (assets / "models" / "norm-post" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    said = shown(opened("runs", run_group="norms", run_figure="loss"))
+    assert "nothing is said of how they differ" in said and "no difference to speak of" not in said
+
+
+def test_the_seeds_of_the_runs_are_named(assets: Path) -> None:
+    assert "seeds 0, 1." in shown(opened("runs", run_group="norms", run_figure="loss"))
+    lines = [{"seed": 2, "step": step, "loss": 8.0} for step in STEPS]
+    (assets / "models" / "norm-post" / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    forget()
+    assert "seeds 0, 1 (Sum); 2 (Post-LN)." in shown(opened("runs", run_group="norms", run_figure="loss"))
+
+
+@pytest.mark.parametrize(
+    ("linear", "verdict"),
+    [(3.0, "So short a run punishes the fall"), (1.0, "The fall pays"), (2.1, "nor do all end above it")],
+)
+def test_schedules_are_told_in_the_order_in_which_they_ended(assets: Path, linear: float, verdict: str) -> None:
+    """The seeds of a run end 0.2 apart; the mean rate is told only where it explains the order."""
+    for name, last, rate in (("schedule-constant", 2.0, 2e-3), ("schedule-linear", linear, 1e-3)):
+        folder = assets / "curves" / name
+        folder.mkdir()
+        lines = [
+            {"seed": seed, "step": 75, "validation_loss": last + seed / 5, "learning_rate": rate} for seed in SEEDS
+        ]
+        (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    app = opened("runs", run_group="schedule", run_figure="learning_rate")
+    said, told = shown(app), {"Constant": 2.0, "Linear decay": linear}
+    order = [f"**{name}** {last + 0.1:.2f} ({last:.2f} – {last + 0.2:.2f})" for name, last in told.items()]
+    assert ", ".join(order if linear > 2 else order[::-1]) in said and verdict in said
+    assert "no difference to speak of" not in said
+    assert ("The order is that of the mean logged rate (2.00 · 10⁻³, 1.00 · 10⁻³)" in said) == (linear > 2)
+    assert {row["name"] for row in rows_of(app, 0) if "step" in row} == {"Sum", *told}, "the grid has charts of its own"
+
+
 def test_a_log_without_a_figure_leaves_its_line_out(assets: Path) -> None:
     log = assets / "models" / "norm-post" / "log.jsonl"
     old = [{"seed": 0, "step": step, "loss": 8.0} for step in STEPS]
@@ -326,6 +385,42 @@ def test_the_chosen_run_s_fate_is_measured() -> None:
     assert cells["pre-LN, 6 + 6\nwith warm-up", "0.001"]["said"] == "4.50\n4.50"
     assert sum(row["said"] == "–" for row in cells.values()) == 21
     assert "post-LN 4 of 4 · pre-LN 0 of 2" in shown(app)
+    assert charts_of(app)[1]["encoding"]["y"]["title"]
+
+
+def test_what_the_literature_says_of_warm_up_is_held_against_the_runs(assets: Path) -> None:
+    """All post-LN runs of the test die cold. Warm, one of two depths learns, then both; then a pre-LN run dies too."""
+    died, living = {0: 5.69, 1: 5.69}, {0: 3.0, 1: 3.0}
+    ends = {"post-norm-6-warm-high": living, "post-norm-12-warm-middle": died | {0: 3.0}}
+    for name, losses in ends.items():
+        end(assets, name, losses)
+    said = shown(opened("fates", **GUESSES, **PICKED))
+    assert (
+        "**Reproduced**: without warm-up, post-LN dies. Dead: 2 of 2 with 6 + 6 layers · 2 of 2 with 12 + 12 layers."
+        in said
+    )
+    assert (
+        "**Not reproduced**: with warm-up, post-LN learns. Dead: 0 of 2 with 6 + 6 layers · 1 of 2 with 12 + 12 layers."
+        in said
+    )
+    assert "brings 3 of the 4 post-LN runs to life" in said
+    end(assets, "post-norm-12-warm-middle", living)
+    end(assets, "pre-norm-6-cold-low", died)
+    said = shown(opened("fates", **GUESSES, **PICKED))
+    assert (
+        "**Reproduced**: with warm-up, post-LN learns. Dead: 0 of 2 with 6 + 6 layers · 0 of 2 with 12 + 12 layers."
+        in said
+    )
+    assert "**Not reproduced**: pre-LN learns without warm-up too. Dead: 2 of 2 with 6 + 6 layers." in said
+
+
+def end(assets: Path, name: str, losses: dict[int, float]) -> None:
+    """Store a run of the grid that ends so."""
+    folder = assets / "curves" / f"schedule-{name}"
+    folder.mkdir(exist_ok=True)
+    lines = [{"seed": seed, "step": 75, "validation_loss": loss} for seed, loss in losses.items()]
+    (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    forget()
 
 
 def test_without_any_run_of_the_grid_the_page_says_so(assets: Path) -> None:

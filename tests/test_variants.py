@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,15 +18,17 @@ from core.corpus import held_out
 from core.experiments import tables
 from core.experiments.relative import ANGLES
 from core.hooks import listen
-from core.layers import Choices, DecoderLayer, EncoderLayer
+from core.layers import FEED_FORWARDS, Choices, DecoderLayer, EncoderLayer
 from core.network import Network, build, read_config
 from core.norms import MOMENTUM, NORMS, BatchNorm, GroupNorm, InstanceNorm, Norm, RMSNorm
 from core.positions import Learned, LinearBiases, Rotations, TooLong, rotate, slopes
 from core.recurrent import RecurrentTranslator
-from core.tokens import ASSETS
+from core.tokens import ASSETS, load_tokenizer
 from core.training import evaluate, loop, ship, worker
 from core.training.data import Examples
+from core.training.loop import train
 from core.training.ship import Order, train_one
+from core.training.worker import Settings
 from core.transformer import Transformer
 from core.variants import BASE, LONGEST_TRAINED, VARIANTS
 from tests.test_transformer import SOURCE, TARGET, copy_attention, copy_layer, random
@@ -285,6 +288,34 @@ def test_the_gradient_of_a_residual_path_has_the_identity_in_it(make_network: Ma
     assert through.abs().max() > 1e-3
 
 
+def test_an_undivided_score_is_the_product_alone() -> None:
+    query, key = random(2, 4, 5, 8), random(2, 4, 6, 8, seed=1)
+    assert torch.equal(scaled_scores(query, key, "none"), query @ key.mT)
+    assert (scaled_scores(query, key) - query @ key.mT / 8**0.5).abs().max() < 1e-12
+
+
+def test_a_network_that_does_not_divide_scores_by_the_product(make_network: Make) -> None:
+    """The row's own attention, as it runs: its scores are those of its queries and keys."""
+    for scale, divisor in (("none", 1.0), ("root", 2.0)):
+        network, heard = make_network(scale=scale), dict[str, Tensor]()
+        with listen(heard.__setitem__):
+            network(SOURCE, TARGET)
+        for part in ("encoder.0.self_attention", "decoder.1.cross_attention"):
+            query, key, scores = (heard[f"{part}.{name}"] for name in ("query", "key", "scores"))
+            assert (scores - query @ key.mT / divisor).abs().max() < 1e-12
+
+
+def test_the_gelu_row_bends_with_pytorchs_gelu() -> None:
+    """W₂ gelu(W₁x + b₁) + b₂, with the exact GELU and not its tanh approximation."""
+    torch.manual_seed(0)
+    layer, x = FEED_FORWARDS["gelu"](16, 32).double(), 3 * random(2, 5, 16)
+    inner, outer = layer.inner, layer.outer
+    expected = nn.functional.gelu(x @ inner.weight.T + inner.bias) @ outer.weight.T + outer.bias
+    assert (layer(x) - expected).abs().max() < 1e-12
+    config = VARIANTS["feed-forward-gelu"].config(VOCABULARY)
+    assert FEED_FORWARDS[config.to_json()["activation"]] is FEED_FORWARDS["gelu"]
+
+
 # --- every row ------------------------------------------------------------------------------------------------------
 
 
@@ -364,3 +395,18 @@ def test_every_row_takes_real_steps(
     assert max(moved) > 1e-6 and all(change.isfinite() for change in moved)
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 2 and math.isfinite(lines[-1]["loss"]) and lines[-1]["gradient_norms"]
+
+
+def test_the_translator_takes_real_steps(examples: Examples, tmp_path: Path) -> None:
+    """Its recipe and its choices in a narrow network: the only row that is not trained on the slice."""
+    row = VARIANTS["translator"]
+    config = replace(row.config(load_tokenizer().size), width=16, content_width=16, feed_forward=32)
+    settings = Settings(config, row.recipe, tmp_path, steps=2, validate_every=2)
+    outcome = train(settings, examples, quiet=True)
+    torch.manual_seed(settings.seed)
+    drawn = build(config)
+    moved = [
+        (one - other).abs().max() for one, other in zip(drawn.parameters(), outcome.network.parameters(), strict=True)
+    ]
+    assert outcome.finished and outcome.place.step == 2
+    assert min(moved) > 0 and all(change.isfinite() for change in moved)

@@ -58,7 +58,7 @@ def tokens(
     ]
     dots = alt.Chart(inline(rows)).mark_circle(size=70, opacity=1)
     dots = dots.encode(
-        x=alt.X("token:N", sort=None, title=None, axis=TILTED if len(pieces) <= ROOMY else CROWDED),
+        x=alt.X("token:N", sort=None, title=words["token"], axis=TILTED if len(pieces) <= ROOMY else CROWDED),
         y=alt.Y("value:Q", title=words["value"]),
         color=_two([*series, words["null"]]),
         tooltip=tips(name=" ", token=words["token"], value=words["value"]),
@@ -77,7 +77,7 @@ def sites(names: Sequence[str], series: Mapping[str, Sequence[Sequence[float]]],
         for site, found in zip(names, each, strict=True)
     ]
     base = alt.Chart(inline(rows)).encode(
-        x=alt.X("site:N", sort=None, title=None, axis=TILTED),
+        x=alt.X("site:N", sort=None, title=words["site"], axis=TILTED),
         color=_two([*series, words["null"]]),
         tooltip=tips(name=" ", site=words["site"], value=words["value"], low="min", high="max"),
     )
@@ -89,7 +89,7 @@ def sites(names: Sequence[str], series: Mapping[str, Sequence[Sequence[float]]],
 def learned(spans: Spans, null: float, *, words: Mapping[str, str], chosen: str) -> Layers:
     """What each norm learned for its features: all of them, the middle 80 %, the median; a line where they began.
 
-    `words` needs: value, null, all, middle, median.
+    `words` needs: site, value, null, all, middle, median.
     """
     rows: list[Row] = [
         {
@@ -103,7 +103,7 @@ def learned(spans: Spans, null: float, *, words: Mapping[str, str], chosen: str)
         for site, values in spans.items()
     ]
     base = alt.Chart(inline(rows)).encode(
-        y=alt.Y("site:N", sort=None, title=None, axis=alt.Axis(ticks=False, labelLimit=170)),
+        y=alt.Y("site:N", sort=None, title=words["site"], axis=alt.Axis(ticks=False, labelLimit=170)),
         color=alt.condition(alt.datum.site == chosen, alt.value(ORANGE), alt.value(INDIGO)),
         tooltip=tips(site=" ", low=words["all"], value=words["median"], high=" "),
     )
@@ -204,7 +204,7 @@ def _pair(names: Sequence[str]) -> alt.Color:
 def twins(losses: Spans, *, words: Mapping[str, str], palette: Mapping[str, str], guessing: float) -> Layers:
     """A loss of each twin on a logarithmic scale, a dot for each seed, and a line for who guesses.
 
-    `words` needs: loss, null.
+    `words` needs: twin, loss, null.
     """
     rows: list[Row] = [{"name": name, "value": value} for name, values in losses.items() for value in values]
     domain, ink = list(losses), [palette[name] for name in losses]
@@ -212,7 +212,7 @@ def twins(losses: Spans, *, words: Mapping[str, str], palette: Mapping[str, str]
     dots = alt.Chart(inline(rows)).mark_circle(size=95, opacity=0.9)
     dots = dots.encode(
         x=x,
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(ticks=False, labelLimit=170, grid=True)),
+        y=alt.Y("name:N", sort=None, title=words["twin"], axis=alt.Axis(ticks=False, labelLimit=170, grid=True)),
         color=alt.Color("name:N", scale=alt.Scale(domain=domain, range=ink), legend=None),
         tooltip=tips(name=" ", value=words["loss"]),
     )

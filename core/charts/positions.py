@@ -175,7 +175,7 @@ def lengths(
         for token, value in zip(unique(tokens), values, strict=True)
     ]
     chart: alt.Chart = alt.Chart(inline(rows)).encode(
-        x=alt.X("token:N", sort=None, title=None, axis=axis),
+        x=alt.X("token:N", sort=None, title=words["token"], axis=axis),
         xOffset=alt.XOffset("name:N", sort=None),
         y=alt.Y("value:Q", title=words["length"]),
         color=colours(list(series), palette),
@@ -291,7 +291,7 @@ def accuracies(
 ) -> Layers:
     """Exact match of each model (outer keys) on each split (inner keys): a dot at the median, a line over the seeds.
 
-    `words` needs: accuracy.
+    `words` needs: split, accuracy.
     """
     rows: list[Row] = [
         {"name": name, "split": split, "value": float(np.median(found)), "low": min(found), "high": max(found)}
@@ -300,10 +300,10 @@ def accuracies(
         if len(found)
     ]
     base = alt.Chart(inline(rows)).encode(
-        y=alt.Y("split:N", sort=None, title=None, axis=alt.Axis(ticks=False, labelLimit=170, grid=True)),
+        y=alt.Y("split:N", sort=None, title=words["split"], axis=alt.Axis(ticks=False, labelLimit=170, grid=True)),
         yOffset=alt.YOffset("name:N", sort=None),
         color=colours(list(figures), palette),
-        tooltip=tips(name=" ", split=" ", value=words["accuracy"], low="min", high="max"),
+        tooltip=tips(name=" ", split=words["split"], value=words["accuracy"], low="min", high="max"),
     )
     x = alt.X("value:Q", title=words["accuracy"], scale=alt.Scale(domain=[0, 1]))
     spans = base.mark_rule(strokeWidth=3, opacity=0.55).encode(x=alt.X("low:Q", title=words["accuracy"]), x2="high:Q")
@@ -312,11 +312,11 @@ def accuracies(
 
 
 def shares(parts: Mapping[str, float], *, words: Mapping[str, str]) -> Layers:
-    """A bar for each part of a whole that is 1; parts may be negative. `words` needs: share."""
+    """A bar for each part of a whole that is 1; parts may be negative. `words` needs: part, share."""
     rows: list[Row] = [{"name": name, "value": value} for name, value in parts.items()]
     ends = [min(0.0, *parts.values()) - 0.22, max(1.0, *parts.values()) + 0.22]
     base = alt.Chart(inline(rows)).encode(
-        y=alt.Y("name:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=180)),
+        y=alt.Y("name:N", sort=None, title=words["part"], axis=alt.Axis(ticks=False, domain=False, labelLimit=180)),
         x=alt.X("value:Q", title=words["share"], scale=alt.Scale(domain=ends, nice=False), axis=alt.Axis(format="%")),
         tooltip=tips(name=" ", value=words["share"]),
     )

@@ -167,7 +167,7 @@ class Fate:
 
 
 def fates(found: Sequence[Fate], chosen: tuple[str, str], plateau: float, *, words: Mapping[str, str]) -> Spec:
-    """A cell for each run of the grid, its colour the loss up to the plateau. `words` needs: column, loss, dead."""
+    """A cell for each run of the grid, its colour the loss up to the plateau; `words` needs row, column, loss, dead."""
     rows = [asdict(fate) | {"chosen": int((fate.row, fate.column) == chosen)} for fate in found]
     names, columns = list(dict.fromkeys(each.row for each in found)), list(dict.fromkeys(each.column for each in found))
     known = [each.loss for each in found if each.loss is not None]
@@ -182,7 +182,7 @@ def fates(found: Sequence[Fate], chosen: tuple[str, str], plateau: float, *, wor
         "field": "row",
         "type": "nominal",
         "sort": names,
-        "title": None,
+        "title": words["row"],
         "axis": {"ticks": False, "domain": False, "labelLimit": 200, "labelExpr": "split(datum.label, '\\n')"},
     }
     lowest = min([*known, plateau - 1])
@@ -207,7 +207,7 @@ def fates(found: Sequence[Fate], chosen: tuple[str, str], plateau: float, *, wor
     frame = {"condition": {"test": "datum.chosen == 1", "value": ORANGE}, "value": GREY}
     thick = {"condition": {"test": "datum.chosen == 1", "value": 3}, "value": 0.5}
     tips = [
-        {"field": "row", "type": "nominal", "title": " "},
+        {"field": "row", "type": "nominal", "title": words["row"]},
         {"field": "column", "type": "nominal", "title": words["column"]},
         {"field": "said", "type": "nominal", "title": words["loss"]},
         {"field": "dead", "type": "nominal", "title": words["dead"]},

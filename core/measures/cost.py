@@ -153,6 +153,13 @@ def milliseconds(work: Callable[[], None], repeats: int) -> float:
     return statistics.median(times)
 
 
+def processor_milliseconds(work: Callable[[], None]) -> float:
+    """The time that this thread itself works."""
+    begun = time.thread_time()
+    work()
+    return 1_000 * (time.thread_time() - begun)
+
+
 def peak_bytes(work: Callable[[], None]) -> int:
     """Most memory that tensors made by `work` took at once; what existed before is not counted."""
     held = Held()

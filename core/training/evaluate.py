@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -23,10 +24,11 @@ from core.tokens import Direction, Tokenizer
 from core.training.align import AT_ONCE, DIRECTIONS, alignment_report
 from core.training.data import Examples, epoch_order
 from core.training.itself import itself_report
-from core.training.lengths import by_length, order_report, translated
+from core.training.lengths import beyond, by_length, order_report, translated
 
 LANGUAGE: dict[Direction, Language] = {"en-ko": "en", "ko-en": "ko"}
 PRONOUNS = frozenset({"he", "him", "she", "her", "it", "they", "them"})
+LONGER = 10  # times as many long pairs are looked through for some that are longer than any in training
 READ_PAIRS = 500  # pairs whose self-attention is measured, in both directions: 1,000 sentences
 Report = dict[str, Any]
 Figures = dict[str, float | None]
@@ -40,12 +42,14 @@ def evaluate(network: Network, tokenizer: Tokenizer, *, sample: int = 300, small
     Self-attention is measured on `READ_PAIRS` pairs, fewer only where the sample is small.
     """
     splits = {split: held_out(split, sample, slice=small) for split in SPLITS}
+    longer = long_pairs(LONGER * sample, small)[sample:]
+    lengths = {way: [*splits["random"], *splits["long"], *beyond(longer, tokenizer, way)] for way in DIRECTIONS}
     report: Report = {way: grade_splits(network, tokenizer, splits, way) for way in DIRECTIONS}
     read = held_out("random", min(READ_PAIRS, 2 * sample), slice=small)
     return report | {
         "alignment": alignment_report(network, tokenizer, splits["random"]),
         "self_attention": itself_report(network, tokenizer, read),
-        "by_length": by_length(network, tokenizer, [*splits["random"], *splits["long"]]),
+        "by_length": by_length(network, tokenizer, lengths),
         "order": order_report(network, tokenizer, splits["random"]),
     }
 
@@ -60,6 +64,12 @@ def grade_splits(
         split: grade(pairs, list(islice(outputs, len(pairs))), split, direction, tokenizer)
         for split, pairs in splits.items()
     }
+
+
+@cache
+def long_pairs(count: int, small: bool) -> tuple[Pair, ...]:
+    """So many pairs of the long split, which take a while to draw."""
+    return tuple(held_out("long", count, slice=small))
 
 
 # --- translation ----------------------------------------------------------------------------------------------------

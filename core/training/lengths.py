@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -15,14 +15,17 @@ from core.hooks import listen
 from core.network import Network
 from core.tokens import Direction, Token, Tokenizer
 from core.training.align import AT_ONCE, DIRECTIONS, padded_ids
+from core.variants import LONGEST_TRAINED
 
-STEP = 5  # source tokens that one row of the table spans
+STEP = 5  # source tokens that one row of the table spans; one of them begins where training ends
 REMOVED = ("source.position", "relative.angles", "relative.bias")
 """Ends of the hook points at which zeros take a sentence's order away, in the encoder."""
 Tokens = tuple[Token, ...]
 
 
-def by_length(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> list[dict[str, float | int]]:
+def by_length(
+    network: Network, tokenizer: Tokenizer, pairs: Mapping[Direction, Sequence[Pair]]
+) -> list[dict[str, float | int]]:
     """Exact match when writing freely, and accuracy by token when reading the reference, by source tokens.
 
     `from` is the least number of source tokens of a row, `count` how many sentences it rests on; both directions
@@ -30,15 +33,15 @@ def by_length(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> 
     """
     rows: dict[int, list[tuple[bool, float]]] = {}
     for direction in DIRECTIONS:
-        for some in alike(pairs, tokenizer, direction):
+        for some in alike(pairs[direction], tokenizer, direction):
             sources = [tokenizer.source(pair.source(direction), direction) for pair in some]
             written = translated(network, tokenizer, sources)
             forced = read_accuracy(network, tokenizer, sources, [pair.reference(direction) for pair in some])
             for pair, source, output, accuracy in zip(some, sources, written, forced, strict=True):
-                rows.setdefault(len(source) // STEP, []).append((pair.accepts(output, direction), accuracy))
+                rows.setdefault((len(source) - 1) // STEP, []).append((pair.accepts(output, direction), accuracy))
     return [
         {
-            "from": STEP * row,
+            "from": STEP * row + 1,
             "count": len(found),
             "exact_match": float(np.mean([right for right, _ in found])),
             "token_accuracy": float(np.mean([accuracy for _, accuracy in found])),
@@ -47,10 +50,15 @@ def by_length(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> 
     ]
 
 
-def order_report(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair], seed: int = 0) -> dict[str, float]:
-    """Exact match and accuracy by token as typed, with the encoder's positions set to 0, and with its words shuffled.
+def beyond(pairs: Iterable[Pair], tokenizer: Tokenizer, direction: Direction) -> list[Pair]:
+    """The pairs whose source has more tokens than any that twins are trained on."""
+    return [pair for pair in pairs if len(tokenizer.source(pair.source(direction), direction)) > LONGEST_TRAINED]
 
-    Shuffled words keep the special tokens in place; the references stay those of the sentence as typed.
+
+def order_report(network: Network, tokenizer: Tokenizer, pairs: Sequence[Pair], seed: int = 0) -> dict[str, float]:
+    """Exact match and accuracy by token as typed, with the encoder's positions set to 0, and with its pieces shuffled.
+
+    Shuffled pieces keep the special tokens in place; the references stay those of the sentence as typed.
     """
     random = np.random.default_rng(seed)
     report: dict[str, float] = {}

@@ -70,13 +70,17 @@ class Order:
     def pair_count(self) -> int:
         return self.pairs or self.recipe.pairs
 
+    @property
+    def step_count(self) -> int:
+        return self.steps or self.recipe.steps
+
     def examples(self) -> Examples:
         """The pairs to train on, generated once."""
         cache = (self.out or ROOT) / "build"
         return generated(self.pair_count, seed=self.recipe.seed, small=self.recipe.slice, cache=cache)
 
     def settings(self, seed: int, vocabulary: int) -> Settings:
-        recipe, steps = self.recipe, self.steps or self.recipe.steps
+        recipe, steps = self.recipe, self.step_count
         return Settings(
             config=self.variant.config(vocabulary),
             recipe=recipe,

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -29,10 +29,6 @@ class Job:
     name: str
     seed: int
 
-    @property
-    def steps(self) -> int:
-        return VARIANTS[self.name].recipe.steps
-
 
 def jobs(seeds: Sequence[int]) -> list[Job]:
     """Every row with its first seed, then every row with its second, so that whatever stops early compares."""
@@ -46,14 +42,21 @@ def jobs(seeds: Sequence[int]) -> list[Job]:
 
 
 def train_zoo(
-    seeds: Sequence[int], *, processes: int = 2, sample: int = 300, steps: int | None = None, out: Path | None = None
+    seeds: Sequence[int],
+    *,
+    processes: int = 2,
+    sample: int = 300,
+    steps: int | None = None,
+    pairs: int | None = None,
+    out: Path | None = None,
 ) -> bool:
     """Train what is not yet done and ship each row as its seeds are done; false after a request to stop.
 
     The first seed of a row is the one whose weights are kept. Runs go on where they stopped.
     """
     names = dict.fromkeys(job.name for job in jobs(seeds))
-    orders = {name: zoo_order(name, seeds, sample, steps, out) for name in names}
+    asked = Order("", (), steps=steps, pairs=pairs, resume=True, out=out, sample=sample, quiet=True)
+    orders = {name: zoo_order(name, seeds, asked) for name in names}
     left = [job for job in jobs(seeds) if not orders[job.name].done(job.seed)]
     next(iter(orders.values())).examples()
     context = multiprocessing.get_context("spawn")
@@ -61,7 +64,7 @@ def train_zoo(
     with (
         stop_requests() as requests,
         ProcessPoolExecutor(processes, context, initializer=alone) as pool,
-        progress_bar(jobs(seeds), left) as bar,
+        progress_bar(jobs(seeds), left, orders) as bar,
     ):
         while (left and not requests) or running:
             while left and len(running) < processes and not requests:
@@ -75,11 +78,11 @@ def train_zoo(
     return not requests
 
 
-def zoo_order(name: str, seeds: Sequence[int], sample: int, steps: int | None, out: Path | None) -> Order:
-    """How a row is trained; its command trains it alone."""
+def zoo_order(name: str, seeds: Sequence[int], asked: Order) -> Order:
+    """How a row is trained, where all are asked for alike; its command trains it alone."""
     kept = seeds[:CURVE_SEEDS] if VARIANTS[name].curves_only else seeds
     command = f"python -m core train {name} --seeds {','.join(map(str, kept))}"
-    return Order(name, kept, steps=steps, resume=True, out=out, sample=sample, command=command, quiet=True)
+    return replace(asked, name=name, seeds=kept, command=command)
 
 
 def collect(running: dict[Future[bool], Job], orders: dict[str, Order], *, stopping: bool) -> None:
@@ -103,9 +106,10 @@ def last_step(log: Path) -> int:
     return int(json.loads(lines[-1])["step"]) if lines else 0
 
 
-def progress_bar(all_jobs: Sequence[Job], left: Sequence[Job]) -> tqdm[None]:
+def progress_bar(all_jobs: Sequence[Job], left: Sequence[Job], orders: dict[str, Order]) -> tqdm[None]:
     """A bar over all steps of all runs."""
-    return tqdm(total=sum(job.steps for job in all_jobs), unit=" steps", desc=f"{len(left)} runs to go")
+    total = sum(orders[job.name].step_count for job in all_jobs)
+    return tqdm(total=total, unit=" steps", desc=f"{len(left)} runs to go")
 
 
 def alone() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from core.charts import positions as charts
+from core.measures.choices import LEAST, Values, leaders
 from core.measures.curves import Record, exact_matches, seeds, spread
 from pages.parts import zoo
 from pages.parts.frame import Visit
@@ -81,11 +83,26 @@ def _accuracies(here: Visit, rows: Sequence[str]) -> None:
             direction="EN → KO" if direction == "en-ko" else "KO → EN"
         )
     )
-    words = {"accuracy": _("share translated exactly")}
+    words = {"split": _("held-out split"), "accuracy": _("share translated exactly")}
     st.altair_chart(charts.accuracies(figures, words=words, palette=palette(_, found)))
     st.caption(
         _("Stored from the evaluation of the training runs: a dot is the median, a line the span over the seeds.")
     )
+
+
+def winner(_: Words, guess: str, shares: Mapping[str, Values]) -> str:
+    """Who translates new sentences best, a share for each seed by names on the screen; and who is not told from it."""
+    first, *near = leaders(shares)
+    said = (
+        _(
+            "You said **{guess}**. On new sentences **{best}** has the highest median, {share} of them right, but what "
+            "sets it apart from {others} is no larger than {least} points or the spread over the seeds: no difference."
+        )
+        if near
+        else _("You said **{guess}**. On new sentences **{best}** is best: {share} of them are right.")
+    )
+    share = f"{statistics.median(shares[first]):.1%}"
+    return said.format(guess=guess, best=first, share=share, others=", ".join(near), least=f"{100 * LEAST:.0f}")
 
 
 def palette(_: Words, rows: Sequence[str] | Mapping[str, object]) -> dict[str, str]:

@@ -10,11 +10,13 @@ from core.recurrent import RecurrentTranslator
 from core.variants import VARIANTS
 from pages.parts import models
 from pages.parts.address import keep
-from pages.parts.escape import facts, in_markdown
+from pages.parts.escape import facts, in_html, in_markdown
 from pages.parts.words import Words
 from pages.parts.zoo import at_hand, differences, first, groups, names, on_the_shelf
 
 KEY = "model"
+LISTED = 260  # pixels in which all models are listed
+TRAIN_THEM = "python -m core train --zoo"
 TURNED_DOWN = "model_turned_down"  # what a link asked for in vain, and why
 
 
@@ -79,7 +81,32 @@ def about(_: Words, name: str, card: Mapping[str, Any]) -> None:
     st.html(facts(key_facts(_, card)))
     st.caption(_("Stored from the training run; exact match on held-out sentences. The command that trains it again:"))
     st.text(card["command"])
+    with st.container(height=LISTED, border=True):
+        what_differs(_)
     st.page_link("pages/design_choices.py", label=_("Compare all models"), icon=":material/arrow_forward:")
+
+
+def what_differs(_: Words) -> None:
+    """Every model of the list with what sets it apart; those whose weights are missing, and what trains them."""
+    listed, titles, apart = on_the_shelf(), groups(_), differences(_)
+    shelves: dict[str, dict[str, str]] = {}
+    for name in listed:
+        shelves.setdefault(titles[VARIANTS[name].group], {})[names(_)[name]] = apart[name]
+    st.markdown(_("**What differs in each model of the list**"))
+    st.html("".join(_shelf(title, rows) for title, rows in shelves.items()))
+    away = [name for name, row in VARIANTS.items() if not row.curves_only and name not in (models.TRANSLATOR, *listed)]
+    if away:
+        st.caption(_("Not here: {names}.").format(names=" · ".join(names(_)[name] for name in away)))
+        st.text(TRAIN_THEM)
+
+
+def _shelf(title: str, rows: Mapping[str, str]) -> str:
+    """HTML of the models that vary one choice."""
+    said = "".join(
+        f'<div style="font-size:.875rem"><span style="font-weight:600">{in_html(name)}</span>: {in_html(differs)}</div>'
+        for name, differs in rows.items()
+    )
+    return f'<div style="font-size:.8rem;opacity:.7;margin-top:.6rem">{in_html(title)}</div>{said}'
 
 
 def key_facts(_: Words, card: Mapping[str, Any]) -> dict[str, str]:

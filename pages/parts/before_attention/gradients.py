@@ -1,19 +1,22 @@
-"""Part 4: how far back the gradient of the last state reaches, before training and in the trained readers (E09)."""
+"""Part 4: how far back the gradient of the end reaches, before training and in the trained readers (E09)."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import pandas as pd
 import streamlit as st
 
 from core.charts.recurrence import Points, lines, over_tokens
-from core.experiments.recurrence import SINGLE, fall, reaches_at_start, reaches_of
-from core.tokens import Token
+from core.experiments.recurrence import SINGLE, fall, output_reaches, reaches_at_start, reaches_of
+from core.tokens import Direction, Token
 from core.variants import BASE, VARIANTS
 from pages.parts import models
 from pages.parts.address import keep
-from pages.parts.before_attention.rows import GRU, LSTM, READERS, RNN, names, palette
+from pages.parts.before_attention.rows import GRU, LSTM, READERS, RNN, names, palette, reference
 from pages.parts.escape import facts
 from pages.parts.frame import Visit
+from pages.parts.options import choose_one
 from pages.parts.positions.show import number, predict
 from pages.parts.words import Words
 from pages.parts.zoo import at_hand
@@ -164,21 +167,60 @@ def _verdict(_: Words, guess: str, bias: float, found: Mapping[str, list[float]]
 # --- after training -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Found:
+    """What came of pushing each token: how far the end moved, and the factor per token on the way back.
+
+    Where the output was asked, also the probability that moved.
+    """
+
+    values: list[float]
+    probability: float | None = None
+
+    @property
+    def fall(self) -> float:
+        return fall(self.values[::-1])
+
+
 def _trained(here: Visit) -> None:
     _ = here.words
     st.subheader(_("After training, on this sentence"))
     readers = at_hand(_, READERS)
     if not readers:
         return
-    tokens = [token.piece for token in here.run.source_tokens]
-    found = {name: _reaches_trained(here.run.source_text, here.run.direction, name) for name in readers}
+    end = choose_one(_("The gradient"), "before_end", _ends(_), "state")
+    asked = here.run.source_text, here.run.direction
+    if end == "state":
+        found = {name: Found(_reaches_trained(*asked, name)) for name in readers}
+    else:
+        text = reference(here)
+        found = {name: Found(*_outputs(*asked, name, text)) for name in readers}
+    _by_token(here, end, found)
+    if end == "state":
+        _before_and_after(_, found)
+    else:
+        _probabilities(_, found)
+    _first_word(_, end, here.run.source_tokens, {name: each.values for name, each in found.items()})
+
+
+def _ends(_: Words) -> dict[str, str]:
+    """What the gradient is of."""
+    return {"state": _("of the last state"), "output": _("of the last output")}
+
+
+def _by_token(here: Visit, end: str, found: Mapping[str, Found]) -> None:
+    _ = here.words
+    moved = {
+        "state": _("movement of the last state (% per %)"),
+        "output": _("movement of the last output (% per %)"),
+    }
     st.vega_lite_chart(
         over_tokens(
-            tokens,
-            {names(_)[name]: values for name, values in found.items()},
+            [token.piece for token in here.run.source_tokens],
+            {names(_)[name]: each.values for name, each in found.items()},
             words={
-                "x": _("token that is pushed"),
-                "y": _("movement of the last state (% per %)"),
+                "x": _("token that is pushed (last: 0 back)"),
+                "y": moved[end],
                 "null": _("lost beside 1 in single precision"),
             },
             palette=palette(_),
@@ -186,34 +228,67 @@ def _trained(here: Visit) -> None:
             up="log",
         )
     )
-    st.caption(
-        _(
+    captions = {
+        "state": _(
             "Measured on this sentence. The last state is what the writer begins from; of two directions both last "
             "states together, of the Transformer, whose writer reads all states, that of the end token."
-        )
-    )
-    slopes = {name: (fall(_reaches(name)), fall(found[name][::-1])) for name in (RNN, GRU, LSTM) if name in found}
-    for name, (fresh, trained) in slopes.items():
+        ),
+        "output": _(
+            "Measured on this sentence, all reading the same reference. The last output is the probability p of the "
+            "end token after all words of the reference. The length of ∂ log p / ∂ word is taken times the word's own "
+            "length over √channels: push a word by 1% of its length in a random direction, and p moves by so many % "
+            "of itself. Who is sure (p near 1) is hardly moved by anything: compare the slopes, not the heights."
+        ),
+    }
+    st.caption(captions[end])
+
+
+def _before_and_after(_: Words, found: Mapping[str, Found]) -> None:
+    for name in (name for name in (RNN, GRU, LSTM) if name in found):
         st.markdown(
             _("**{name}**: × {fresh} per token before training, × {trained} after it on this sentence.").format(
-                name=names(_)[name], fresh=f"{fresh:.2f}", trained=f"{trained:.2f}"
+                name=names(_)[name], fresh=f"{fall(_reaches(name)):.2f}", trained=f"{found[name].fall:.2f}"
             )
         )
-    _first_word(_, here.run.source_tokens, found)
 
 
-def _first_word(_: Words, tokens: Sequence[Token], found: Mapping[str, Sequence[float]]) -> None:
-    """Which reader's last state listens most and least to the first word, beside the word it listens to most."""
+def _probabilities(_: Words, found: Mapping[str, Found]) -> None:
+    """How sure each reader is of the last token, and by how much its gradient falls on the way back."""
+    rows = [
+        {
+            _("reader"): names(_)[name],
+            _("p of the last token"): each.probability,
+            _("per token back"): f"× {each.fall:.2f}",
+        }
+        for name, each in found.items()
+    ]
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        height="content",
+        column_config={_("p of the last token"): st.column_config.NumberColumn(format="%.4f")},
+    )
+
+
+def _first_word(_: Words, end: str, tokens: Sequence[Token], found: Mapping[str, Sequence[float]]) -> None:
+    """Which reader listens most and least to the first word in the end, beside the word it listens to most."""
     first = next((index for index, token in enumerate(tokens) if not token.special), 0)
     shares = {name: values[first] / max(values) for name, values in found.items() if max(values) > 0}
     if len(shares) < 2:
         return
     least, most = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    said = {
+        "state": _(
+            "The push of the first word beside the strongest push in the sentence, by the last state: most is left in "
+            "**{most}** ({high}), least in **{least}** ({low})."
+        ),
+        "output": _(
+            "The push of the first word beside the strongest push in the sentence, by the last output: most is left in "
+            "**{most}** ({high}), least in **{least}** ({low})."
+        ),
+    }
     st.markdown(
-        _(
-            "The push of the first word beside the strongest push in the sentence: most is left in **{most}** "
-            "({high}), least in **{least}** ({low})."
-        ).format(
+        said[end].format(
             most=names(_)[most],
             high=number(shares[most]),
             least=names(_)[least],
@@ -223,6 +298,12 @@ def _first_word(_: Words, tokens: Sequence[Token], found: Mapping[str, Sequence[
 
 
 @st.cache_data(max_entries=120, show_spinner=False)
-def _reaches_trained(text: str, direction: str, name: str) -> list[float]:
+def _reaches_trained(text: str, direction: Direction, name: str) -> list[float]:
     values: list[float] = reaches_of(models.run(text, direction, name)).tolist()
     return values
+
+
+@st.cache_data(max_entries=120, show_spinner=False)
+def _outputs(text: str, direction: Direction, name: str, target: str) -> tuple[list[float], float]:
+    moved, probability = output_reaches(models.run(text, direction, name, (), target))
+    return moved.tolist(), probability

@@ -9,7 +9,7 @@ import streamlit as st
 from core.charts.recurrence import lines
 from core.experiments.recurrence import Times, Turns, dearer_from, next_token, times, turns
 from core.variants import BASE, VARIANTS
-from pages.parts.before_attention.rows import ATTENTIVE, BOTH, GRU, READERS, names, palette
+from pages.parts.before_attention.rows import GRU, READERS, names, palette
 from pages.parts.frame import Visit
 from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
@@ -17,7 +17,6 @@ from pages.parts.words import Words
 
 LENGTHS = (4, 8, 16, 32, 64)
 PASTS = (1, 8, 32, 64, 128, 256, 512)
-RACERS = (GRU, ATTENTIVE, BASE)
 ROUNDS = 3
 KINDS = ("reading", "learning", "writing")
 
@@ -105,7 +104,7 @@ def _counts(_: Words, here: Visit, guess: str) -> dict[str, Turns]:
 
 @st.cache_resource(show_spinner=False)
 def _times() -> dict[str, list[Times]]:
-    return times({name: VARIANTS[name].config(2) for name in RACERS}, LENGTHS, ROUNDS)
+    return times({name: VARIANTS[name].config(2) for name in READERS}, LENGTHS, ROUNDS)
 
 
 def _clock(_: Words) -> None:
@@ -151,7 +150,7 @@ def _clock(_: Words) -> None:
 def _dearer(_: Words, here: Visit, found: Mapping[str, Turns]) -> None:
     """Where a recurrent writer is the cheaper one: its next token costs the same however many came before."""
     source = len(here.run.source_tokens)
-    configs = {name: VARIANTS[name].config(2) for name in (*RACERS[:1], BOTH, *RACERS[1:])}
+    configs = {name: VARIANTS[name].config(2) for name in READERS}
     st.subheader(_("Where recurrence is cheaper"))
     st.vega_lite_chart(
         lines(

@@ -1,10 +1,13 @@
 """The page of design choices: the table with its cards, cost beside accuracy, and the textbook tested."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import streamlit as st
 
-from core.measures.choices import LENGTH, Choice, Costs, choice, read_costs
+from core.checkpoint import CheckpointError
+from core.measures.choices import BY_LOSS, LENGTH, Choice, Costs, choice, read_costs
+from core.measures.unigram import Plateau, read_plateau
 from core.variants import BASE, VARIANTS
 from pages.parts import models, picker, zoo
 from pages.parts.address import publish
@@ -24,7 +27,8 @@ def explore(here: Visit) -> None:
         st.rerun()  # a button of the card concerns what stands above this fragment too
     _ = here.words
     cards, costs = zoo.cards(_, trained()), read_costs(models.assets() / "costs.json")
-    choices = {name: choice(name, card, costs) for name, card in cards.items()}
+    logs = zoo.logs(_, [name for name in BY_LOSS if name in cards])
+    choices = {name: choice(name, card, costs, logs.get(name, ())) for name, card in cards.items()}
     if not choices:
         return publish()
     there = {VARIANTS[name].group for name in choices}
@@ -38,8 +42,15 @@ def explore(here: Visit) -> None:
     st.divider()
     beside(here, shown)
     st.divider()
-    textbook(here, choices)
+    textbook(here, choices, _plateau())
     publish()
+    return None
+
+
+def _plateau() -> Plateau | None:
+    """What a model reaches that learned nothing; None where it was not measured."""
+    with suppress(CheckpointError):
+        return read_plateau(models.assets())
     return None
 
 

@@ -7,10 +7,11 @@ import statistics
 import streamlit as st
 
 from core.experiments.feed_forward import weights
+from core.measures.choices import noise
 from core.measures.curves import exact_matches
 from core.variants import BASE
 from pages.parts import models, zoo
-from pages.parts.curves import learned
+from pages.parts.curves import learned, winner
 from pages.parts.escape import titled
 from pages.parts.frame import Visit
 from pages.parts.positions.show import predict
@@ -63,27 +64,25 @@ def twins(here: Visit) -> None:
 def _verdict(here: Visit, guess: str, rows: list[str]) -> None:
     _, names = here.words, zoo.names(here.words)
     shares = {
-        name: statistics.median(each)
+        name: each
         for name, card in zoo.cards(_, rows).items()
         if (each := exact_matches(card, here.run.direction).get("random"))
     }
     if len(shares) < 2:
         return
-    best = max(shares, key=shares.__getitem__)
-    st.markdown(
-        _("You said **{guess}**. On new sentences **{best}** is best: {share} of them are right.").format(
-            guess=names[guess], best=names[best], share=f"{shares[best]:.1%}"
-        )
-    )
+    st.markdown(winner(_, names[guess], {names[name]: each for name, each in shares.items()}))
     if BASE in shares and "feed-forward-none" in shares:
-        lost = shares[BASE] - shares["feed-forward-none"]
+        medians = {name: statistics.median(each) for name, each in shares.items()}
+        lost = medians[BASE] - medians["feed-forward-none"]
         said = (
             _("Without feed-forward at the same depth {lost} points are lost.")
-            if lost > 0.005
-            else _("Without feed-forward at the same depth next to nothing is lost ({lost} points).")
-        ).format(lost=f"{100 * lost:.1f}")
+            if lost > (least := noise(shares[BASE], shares["feed-forward-none"]))
+            else _("Without feed-forward at the same depth {gained} points are gained.")
+            if lost < -least
+            else _("Without feed-forward at the same depth no difference shows ({lost} points, too few to count).")
+        ).format(lost=f"{100 * lost:.1f}", gained=f"{-100 * lost:.1f}")
         if "feed-forward-none-deep" in shares:
-            deep = shares[BASE] - shares["feed-forward-none-deep"]
+            deep = medians[BASE] - medians["feed-forward-none-deep"]
             said += " " + _("With attention in its place, and as many weights, {lost} points.").format(
                 lost=f"{100 * deep:.1f}"
             )

@@ -111,8 +111,14 @@ def _last(_: Words, found: Found) -> None:
         names["post-norm"]: [begin[names["post-norm"]]] * len(DEPTHS),
         names["pre-norm"]: [begin[names["pre-norm"]] * (DEPTHS[0] / depth) ** 0.5 for depth in DEPTHS],
     }
-    words = {"depth": _("layers"), "value": "‖∂loss/∂W₂‖", "theory": _("bound of Xiong et al.")}
+    words = {"depth": _("layers"), "value": "‖∂loss/∂W₂‖", "theory": _("bound of Xiong et al., relative")}
     st.altair_chart(charts.by_depth(DEPTHS, measured, theory, words=words))
+    st.caption(
+        _(
+            "The bound of Xiong et al. says how the gradient changes with depth, not how large it is: the dashed lines "
+            "begin at what was measured with {shallow} layers."
+        ).format(shallow=DEPTHS[0])
+    )
 
 
 def _ratio(found: Found, place: str, depth: int) -> float:

@@ -33,9 +33,9 @@ def network(here: Visit) -> None:
     st.subheader(_("How far do this sentence's logits move?"))
     st.markdown(
         _(
-            "Now whole networks: small translators that were trained alike and differ in their norm alone. Each reads "
-            "your sentence and the translation above, beside **another sentence**, or with **pads** behind it, and "
-            "scores every next token."
+            "Now whole networks: small translators that were trained alike and differ in their norm or its place "
+            "alone. Each reads your sentence and the translation above, beside **another sentence**, or with **pads** "
+            "behind it, and scores every next token."
         )
     )
     twins = zoo.at_hand(_, TWINS)

@@ -139,7 +139,7 @@ def _learned(here: Visit, path: str | None) -> None:
             "(thick) and the median (dot)."
         )
     )
-    words = {"all": _("least"), "median": _("median"), "null": _("where training began")}
+    words = {"site": _("norm"), "all": _("least"), "median": _("median"), "null": _("where training began")}
     columns = st.columns(2, gap="large")
     for column, part, start, title in zip(columns, ("gain", "bias"), (1.0, 0.0), ("γ", "β"), strict=True):
         spans = {

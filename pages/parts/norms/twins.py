@@ -57,7 +57,7 @@ def _palette(_: Words) -> dict[str, str]:
 
 def _losses(here: Visit, losses: Mapping[str, list[float]]) -> None:
     _, names = here.words, twin_names(here.words)
-    words = {"loss": _("training loss at the end"), "null": _("guessing among all pieces")}
+    words = {"twin": _("model"), "loss": _("training loss at the end"), "null": _("guessing among all pieces")}
     st.altair_chart(
         charts.twins(
             {names[name]: found for name, found in losses.items()},
@@ -249,7 +249,7 @@ def _splits(here: Visit, cards: Cards) -> None:
     splits = split_names(_)
     found = {names[name]: exact_matches(card, direction) for name, card in cards.items()}
     figures = {name: {splits[split]: each[split] for split in splits if split in each} for name, each in found.items()}
-    words = {"accuracy": _("share translated exactly")}
+    words = {"split": _("held-out split"), "accuracy": _("share translated exactly")}
     st.altair_chart(accuracies(figures, words=words, palette=_palette(_)))
     st.caption(
         _(

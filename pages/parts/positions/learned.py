@@ -256,7 +256,8 @@ def _quality(here: Visit, tables_at_hand: list[str]) -> None:
         names(_)[name]: {splits[split]: each[split] for split in splits if split in each}
         for name, each in found.items()
     }
-    st.altair_chart(charts.accuracies(figures, words={"accuracy": _("share translated exactly")}, palette=palette(_)))
+    words = {"split": _("held-out split"), "accuracy": _("share translated exactly")}
+    st.altair_chart(charts.accuracies(figures, words=words, palette=palette(_)))
     st.caption(
         _(
             "Stored from the evaluation of the training runs: a dot is the median, a line reaches from the lowest to "

@@ -1,7 +1,6 @@
 """How well the twins learned: curves with the spread over seeds, and accuracy on held-out sentences."""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import streamlit as st
 from core.charts import positions as charts
 from core.checkpoint import Model
 from core.measures.curves import exact_matches, seeds, spread
+from pages.parts.curves import winner
 from pages.parts.frame import Visit
 from pages.parts.options import choose_one
 from pages.parts.positions.show import predict
@@ -77,7 +77,8 @@ def _accuracies(here: Visit, twins: Mapping[str, Model], guess: str) -> None:
             direction="EN → KO" if direction == "en-ko" else "KO → EN"
         )
     )
-    st.altair_chart(charts.accuracies(figures, words={"accuracy": _("share translated exactly")}, palette=palette(_)))
+    words = {"split": _("held-out split"), "accuracy": _("share translated exactly")}
+    st.altair_chart(charts.accuracies(figures, words=words, palette=palette(_)))
     st.caption(
         _(
             "Stored from the evaluation of the training runs: a dot is the median, a line reaches from the lowest to "
@@ -85,14 +86,9 @@ def _accuracies(here: Visit, twins: Mapping[str, Model], guess: str) -> None:
             "are longer than any in training."
         )
     )
-    medians = {name: statistics.median(each["random"]) for name, each in found.items() if "random" in each}
-    if medians:
-        best = max(medians, key=medians.__getitem__)
-        st.markdown(
-            _("You said **{guess}**. On new sentences **{best}** is best: {share} of them are right.").format(
-                guess=names(_)[guess], best=best, share=f"{medians[best]:.1%}"
-            )
-        )
+    shares = {name: each["random"] for name, each in found.items() if "random" in each}
+    if shares:
+        st.markdown(winner(_, names(_)[guess], shares))
 
 
 def split_names(_: Words) -> dict[str, str]:

@@ -194,7 +194,7 @@ def spelled(run: Run, order: tuple[int, ...]) -> str:
 
 
 def _stored(here: Visit, wanted: Sequence[str]) -> None:
-    """Accuracy of every twin as typed, with its encoder's positions removed, and with the words shuffled."""
+    """Accuracy of every twin as typed, with its encoder's positions removed, and with the pieces shuffled."""
     _ = here.words
     st.subheader(_("Positions taken away after training"))
     found = {name: _orders(card) for name, card in cards(_, wanted).items()}
@@ -203,21 +203,22 @@ def _stored(here: Visit, wanted: Sequence[str]) -> None:
         st.caption(_("Stored without these figures: {names}.").format(names=", ".join(without)))
     if not shown:
         return
-    ways = {"typed": _("as typed"), "removed": _("positions removed"), "shuffled": _("words shuffled")}
+    ways = {"typed": _("as typed"), "removed": _("positions removed"), "shuffled": _("pieces shuffled")}
     figures = {
         title: {names(_)[name]: [each[f"{way}_exact_match"] for each in seeds] for name, seeds in shown.items()}
         for way, title in ways.items()
     }
     left, right = st.columns([6, 5], gap="large")
     with left:
-        st.altair_chart(charts.accuracies(figures, words={"accuracy": _("share translated exactly")}))
+        words = {"split": _("model"), "accuracy": _("share translated exactly")}
+        st.altair_chart(charts.accuracies(figures, words=words))
     with right:
         st.markdown(_lost(_, shown))
         st.caption(
             _(
                 "Stored from the evaluation of the training runs, both directions, held-out new sentences: a dot is "
                 "the median over the seeds. “Removed” sets the encoder's sinusoids, learned rows, angles or biases to "
-                "0; “shuffled” reads the words in a random order and still expects the translation of the sentence as "
+                "0; “shuffled” reads the pieces in a random order and still expects the translation of the sentence as "
                 "typed. The twin without positions is the null: there is nothing to remove."
             )
         )
@@ -254,7 +255,7 @@ def _lost(_: Words, shown: Mapping[str, list[Mapping[str, float]]]) -> str:
     if PAIR[0] in medians:
         null = medians[PAIR[0]]
         said.append(
-            _("A twin that never had positions gets {typed}, and {shuffled} with the words shuffled.").format(
+            _("A twin that never had positions gets {typed}, and {shuffled} with the pieces shuffled.").format(
                 typed=f"{null['typed']:.0%}", shuffled=f"{null['shuffled']:.0%}"
             )
         )

@@ -98,7 +98,7 @@ def _shares(_: Words, parts: ScoreParts, run: Run, head: int) -> None:
     titles = _titles(_)
     shares = {titles[name]: share for name, share in variance_shares(parts, head).items()}
     st.markdown(_("**Share of each part** in how the scores differ along a row"))
-    st.altair_chart(charts.shares(shares, words={"share": _("share of the variance")}))
+    st.altair_chart(charts.shares(shares, words={"part": _("part of the score"), "share": _("share of the variance")}))
     error = float(np.abs(parts.total - run.encoder[0].self_attention.scores.numpy()).max())
     st.html(facts({_("largest difference between the parts' sum and the model's scores, all heads"): number(error)}))
     st.caption(

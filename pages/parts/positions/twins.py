@@ -60,16 +60,25 @@ def introduce(here: Visit, twins: Mapping[str, Model]) -> None:
     _ = here.words
     st.markdown(
         _(
-            "Four small translators were trained alike (same sentences, same steps, same seeds) and differ only in how "
-            "positions join the words: **added** to them, put **beside** them (once with every layer wider for it, "
-            "once with the budget of the sum), or left out."
-        )
+            "Small translators, {count} of them, were trained alike (same sentences, same steps) and differ only in "
+            "how positions join the words: {ways}."
+        ).format(count=len(twins), ways="; ".join(said for name, said in _ways(_).items() if name in twins))
     )
     known = _seen(twins.values())
     if known:
         text = _("Their sentences were made of {known} of the {pieces} pieces that the tokenizer has.")
         st.markdown(text.format(known=f"{len(known):,}", pieces=f"{vocabulary(twins):,}"))
     mark_unseen(here, twins.values())
+
+
+def _ways(_: Words) -> dict[str, str]:
+    """What each of the first four does with positions."""
+    return {
+        "positions-sum": _("**added** to them"),
+        "positions-concat": _("put **beside** them, with every layer wider for it"),
+        "positions-concat-equal": _("put **beside** them, with the budget of the sum"),
+        "positions-none": _("left out"),
+    }
 
 
 def mark_unseen(here: Visit, twins: Iterable[Model]) -> None:

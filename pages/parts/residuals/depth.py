@@ -23,7 +23,7 @@ DEPTHS = (2, 6, 12)
 KINDS = ("pre-norm", "post-norm", "none")
 FLOOR = 1e-20
 TRAINED = {
-    2: {"pre-norm": BASE, "post-norm": "norm-post", "none": "residual-none"},
+    2: {"pre-norm": "depth-2", "none": "depth-2-bare"},
     6: {"pre-norm": "depth-6", "none": "depth-6-bare"},
     12: {"pre-norm": "depth-12", "none": "depth-12-bare"},
 }

@@ -19,6 +19,8 @@ from pages.parts.positions.show import predict
 from pages.parts.residuals.show import choose_stack, length, sublayer_names, tokens_of
 from pages.parts.words import Words
 
+SMALL = 0.2  # written over carried, up to which the difference is called small
+
 
 def carried(here: Visit) -> None:
     """A prediction; then the stream's length along the stack, and what was written, sub-layer by sub-layer."""
@@ -95,12 +97,15 @@ def _verdict(_: Words, guess: str, ratio: float) -> None:
     if not np.isfinite(ratio) or ratio > 1e4:
         st.markdown(_("This model carries **nothing** around its sub-layers: what they write is all there is."))
         return
-    st.markdown(
-        _(
-            "You said **{guess}**. It is **{ratio}** times as long, over all sub-layers of both stacks. So they write "
-            "a difference, but not always a small one: a token is remade in steps, and the sum keeps what was there."
-        ).format(guess=_guesses(_)[guess], ratio=f"{ratio:.2f}")
+    measured = _("You said **{guess}**. It is **{ratio}** times as long, over all sub-layers of both stacks.")
+    said = (
+        _("So what is written is a small difference: each step changes a token a little.")
+        if ratio < SMALL
+        else _("So what is written is a difference, though no small one: on average the longer part is carried.")
+        if ratio < 1
+        else _("So what is written is more than a difference: on average it is longer than what it is added to.")
     )
+    st.markdown(measured.format(guess=_guesses(_)[guess], ratio=f"{ratio:.2f}") + " " + said)
 
 
 def _every_token(here: Visit, stack: str, steps: list[Written]) -> None:

@@ -1,6 +1,7 @@
 """Part 2: the logs of all runs, laid over each other by the choice that they vary, with the base always among them."""
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,10 @@ from pages.parts import zoo
 from pages.parts.address import keep, one_of
 from pages.parts.frame import Visit
 from pages.parts.options import choose_one
-from pages.parts.training.show import plateau, row_name
+from pages.parts.training.show import plateau, rate, row_name
 from pages.parts.words import Words
 
+STACKS, WHOLE = ("encoder", "decoder"), "whole"
 LAYERED = {"gradient_norms": "gradient_norms", "weight_norms": "weight_norms"}
 LOSSES, SHARES = ("loss", "validation_loss"), ("accuracy", "validation_exact_match")
 LOGARITHMIC = (*LOSSES, "gradient_norm", "gradient_norms")
@@ -63,7 +65,8 @@ def _choose_rows(_: Words) -> list[str]:
     groups = {group: name for group, name in zoo.groups(_).items() if group != "grid"} | _grids(_)
     group = keep("run_group", "positions", one_of(groups))
     st.selectbox(_("Runs that vary"), list(groups), format_func=groups.get, key="run_group", persist_state="session")
-    mine = [name for name, variant in VARIANTS.items() if variant.group == group or name.startswith(f"{group}-")]
+    in_grid = f"{group}-" if group in _grids(_) else None
+    mine = [name for name, row in VARIANTS.items() if (name.startswith(in_grid) if in_grid else row.group == group)]
     return list(dict.fromkeys([BASE, *mine]))
 
 
@@ -104,7 +107,9 @@ def _by_layer(_: Words, found: Mapping[str, Sequence[Record]], asked: Asked) -> 
     layers = list(dict.fromkeys(layer for records in found.values() for layer in layers_of(records, asked.figure)))
     if not layers:
         return {row_name(_, name): [] for name in found}, asked
-    layer = keep("run_layer", FIRST if FIRST in layers else layers[0], one_of(layers))
+    varied = [layer for name, log in found.items() if name != BASE for layer in layers_of(log, asked.figure)]
+    inside = [layer for layer in varied if "." in layer]
+    layer = keep("run_layer", FIRST if FIRST in varied else next(iter(inside), layers[0]), one_of(layers))
     st.selectbox(
         _("Layer"), layers, format_func=lambda each: _layer_name(_, each), key="run_layer", persist_state="session"
     )
@@ -114,7 +119,20 @@ def _by_layer(_: Words, found: Mapping[str, Sequence[Record]], asked: Asked) -> 
 
 def layers_of(records: Sequence[Record], figure: str) -> list[str]:
     """The parts of the network whose norms a log has, in the network's order."""
-    return list(next((record[figure] for record in records if isinstance(record.get(figure), Mapping)), {}))
+    return list(next((norms for record in records if (norms := _norms(record, figure))), {}))
+
+
+def _norms(record: Record, figure: str) -> dict[str, float]:
+    """The norm of each part; a stack that was not logged layer by layer is marked as a whole.
+
+    Of a stack in layers what bears its bare name is the rest of it, the norm that follows the last layer.
+    """
+    norms = record.get(figure)
+    if not isinstance(norms, Mapping):
+        return {}
+    layered = {name.partition(".")[0] for name in norms if "." in name}
+    whole = {name: f"{name}.{WHOLE}" for name in STACKS if name not in layered}
+    return {whole.get(name, name): norm for name, norm in norms.items()}
 
 
 def layer_spread(records: Sequence[Record], figure: str, layer: str) -> list[Spread]:
@@ -122,8 +140,8 @@ def layer_spread(records: Sequence[Record], figure: str, layer: str) -> list[Spr
 
     def values() -> Iterator[Record]:
         for record in records:
-            if layer in (record.get(figure) or {}):
-                yield {"step": record["step"], "norm": record[figure][layer]}
+            if layer in (norms := _norms(record, figure)):
+                yield {"step": record["step"], "norm": norms[layer]}
 
     return spread(values(), "norm")
 
@@ -136,6 +154,8 @@ def _layer_name(_: Words, layer: str) -> str:
         "target": _("target: embedding to input"),
         "encoder": _("encoder, final norm"),
         "decoder": _("decoder, final norm"),
+        f"encoder.{WHOLE}": _("whole encoder"),
+        f"decoder.{WHOLE}": _("whole decoder"),
         "readout": _("readout"),
     }
     if dot and number.isdigit():
@@ -166,11 +186,64 @@ def _draw(_: Words, lines: Mapping[str, Sequence[Spread]], asked: Asked, found: 
     )
     st.caption(
         _(
-            "Stored from the training runs, {seeds}. A line is the median over the seeds, its band reaches from the "
-            "lowest to the highest; with one seed there is no band."
+            "Stored from the training runs, seeds {seeds}. A line is the median over the seeds, its band reaches from "
+            "the lowest to the highest; with one seed there is no band."
         ).format(seeds=_seeds(_, found))
     )
     _ends(_, cut, found)
+    schedules = {name: records for name, records in found.items() if VARIANTS[name].group == "schedule"}
+    if schedules:
+        _falls(_, schedules)
+
+
+def _falls(_: Words, found: Mapping[str, Sequence[Record]]) -> None:
+    """Whether a rate that falls ended lower than one that stays, and what the literature has on it."""
+    every = {name: spread(records, "validation_loss") for name, records in found.items()}
+    last = min((points[-1].step for points in every.values() if points), default=0)
+    ends = {name: point for name, points in every.items() for point in points if point.step == last}
+    if len(ends) < 2:
+        return
+    ends = dict(sorted(ends.items(), key=lambda each: each[1].middle))
+    said = [f"**{row_name(_, name)}** {end.middle:.2f} ({end.low:.2f} – {end.high:.2f})" for name, end in ends.items()]
+    st.markdown(
+        _("Loss on unseen pairs after {steps} steps, lowest first (lowest – highest seed): {order}.").format(
+            steps=last, order=", ".join(said)
+        )
+    )
+    staying = next((end for name, end in ends.items() if VARIANTS[name].recipe.schedule == "constant"), None)
+    if staying is None:
+        return
+    st.markdown(_verdict(_, ends, staying))
+    _mean_rates(_, {name: spread(found[name], "learning_rate") for name in ends})
+    st.caption(
+        _(
+            "Literature: in long trainings of language models, at the best peak rate, a straight line to zero ends "
+            "lower than other schedules, and the lead grows with the training (Bergsma et al. 2025, *Straight to "
+            "Zero*). Our runs share one peak rate, {peak}, and end after {steps} steps: they say nothing of long ones."
+        ).format(peak=f"{VARIANTS[next(iter(ends))].recipe.learning_rate:g}", steps=last)
+    )
+
+
+def _verdict(_: Words, ends: Mapping[str, Spread], staying: Spread) -> str:
+    falling = {row_name(_, name): end for name, end in ends.items() if end is not staying}
+    ahead = [name for name, end in falling.items() if end.high < staying.low]
+    if ahead:
+        said = _("The fall pays even in so short a run: every seed of {names} ends below the constant rate's.")
+        return said.format(names=", ".join(ahead))
+    if all(end.low > staying.high for end in falling.values()):
+        return _("So short a run punishes the fall: every seed of the falling rates ends above the constant rate's.")
+    return _("No falling rate ends below the constant one with every seed, nor do all end above it.")
+
+
+def _mean_rates(_: Words, rates: Mapping[str, Sequence[Spread]]) -> None:
+    """Whether the runs, the lowest loss first, stand in the order of how far they went."""
+    means = [statistics.fmean(point.middle for point in points) for points in rates.values() if points]
+    if len(means) == len(rates) and means == sorted(means, reverse=True):
+        st.markdown(
+            _(
+                "The order is that of the mean logged rate ({means}): the sooner a rate fell, the less was learned."
+            ).format(means=", ".join(map(rate, means)))
+        )
 
 
 def _levels(_: Words, figure: str, group: str) -> dict[str, float]:
@@ -195,12 +268,12 @@ def levels(_: Words, figure: str, flat: Plateau) -> dict[str, float]:
 
 
 def _seeds(_: Words, found: Mapping[str, Sequence[Record]]) -> str:
-    counts = {name: len(seeds(records)) or 1 for name, records in found.items()}
-    low, high = min(counts.values()), max(counts.values())
+    """The seeds of the runs, and whose they are where they differ."""
+    own: dict[str, list[str]] = {}
+    for name, records in found.items():
+        own.setdefault(", ".join(map(str, seeds(records))) or "–", []).append(row_name(_, name))
     return (
-        _("{count} seeds each").format(count=low)
-        if low == high
-        else _("{fewest} to {most} seeds").format(fewest=low, most=high)
+        next(iter(own)) if len(own) == 1 else "; ".join(f"{each} ({', '.join(names)})" for each, names in own.items())
     )
 
 
@@ -225,6 +298,9 @@ def _ends(_: Words, lines: Mapping[str, Sequence[Spread]], found: Mapping[str, S
 def _apart(_: Words, lines: Mapping[str, Sequence[Spread]], base: Sequence[Spread], count: Mapping[str, int]) -> str:
     """Which runs end with every seed on one side of all of the base's, and how often an equal run would do so."""
     at, own = {point.step: point for point in base}, count[row_name(_, BASE)]
+    others = [points[-1].step for name, points in lines.items() if points and name != row_name(_, BASE)]
+    if not any(step in at for step in others):
+        return _("The base's log has no value at their last step: nothing is said of how they differ from it.")
     found: dict[int, list[str]] = {}
     for name, points in lines.items():
         end = points[-1] if points else None

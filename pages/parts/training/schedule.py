@@ -147,7 +147,7 @@ def _why(_: Words) -> None:
                 "steps and varies widely (Liu et al. 2020, RAdam).\n"
                 "- **The fall at the end** lets the weights settle: small steps average out the noise of the batches.\n"
                 "\n"
-                "Part 3 of this page tries the first claim on our own runs."
+                "On our own runs, part 3 of this page tries the first claim and part 2, under “Schedule”, the last."
             )
         )
 
