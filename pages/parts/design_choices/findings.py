@@ -48,9 +48,9 @@ def textbook(here: Visit, choices: Mapping[str, Choice], plateau: Plateau | None
         hide_index=True,
         height=table_height(len(found), 620),
         column_config={
-            _("the textbook says"): st.column_config.TextColumn(width="large"),
-            _("measured"): st.column_config.TextColumn(width="medium"),
-            _("judged by"): st.column_config.TextColumn(width="medium"),
+            _("the textbook says"): st.column_config.TextColumn(width=380),
+            _("measured"): st.column_config.TextColumn(width=290),
+            _("judged by"): st.column_config.TextColumn(width=190),
             _("counts from"): st.column_config.NumberColumn(
                 format="%.2f", help=_("Differences up to here are called none.")
             ),
@@ -58,11 +58,12 @@ def textbook(here: Visit, choices: Mapping[str, Choice], plateau: Plateau | None
     )
     st.caption(
         _(
-            "Stored from the training runs, both directions, medians of the seeds. A difference counts where it is "
-            "larger than {least} (a share, or nats), and than the spread over the seeds of either model. Where neither "
-            "model is further than {least} from one that learned nothing from its sentences (no sentence right; tokens "
-            "right and loss of who knows only how frequent pieces are), nothing can be told. The longest sentence in "
-            "training has {longest} tokens."
+            "Stored from the training runs, both directions, medians of the seeds: the share of new sentences that are "
+            "translated exactly, the share of tokens right when the reference of a long sentence is read, or the loss "
+            "on unseen sentences. A difference counts where it is larger than {least} (a share, or nats), and than the "
+            "spread over the seeds of either model. Where neither model is further than {least} from one that learned "
+            "nothing from its sentences (no sentence right; tokens right and loss of who knows only how frequent "
+            "pieces are), nothing can be told. The longest sentence in training has {longest} tokens."
         ).format(least=LEAST, longest=LONGEST_TRAINED)
     )
     st.caption(
@@ -85,12 +86,12 @@ def verdicts(_: Words) -> dict[str, str]:
 
 def _judged(_: Words, finding: Finding) -> str:
     """The figure that a verdict rests on."""
-    tokens = _("tokens right, reading the reference; the longest sentences, from {length} tokens on")
+    tokens = _("tokens right, {length} tokens or more")
     said = {
-        "random": _("share of new sentences translated exactly"),
+        "random": _("new sentences right"),
         "longest": tokens,
         "beyond": tokens,
-        "loss": _("loss on unseen sentences, in nats per token: lower is better"),
+        "loss": _("loss in nats (lower is better)"),
     }
     return said[finding.claim.by].format(length=finding.length)
 
