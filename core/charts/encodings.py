@@ -48,7 +48,9 @@ def lines(
     layers: list[alt.Chart] = [band, line, dots]
     if border is not None:
         layers += _border(border, words["border"])
-    return alt.layer(*layers).properties(height=TALL + 40, width="container")
+    return alt.layer(*layers).properties(
+        height=TALL, width="container", autosize=alt.AutoSizeParams(type="fit-x", contains="padding")
+    )
 
 
 def _border(place: float, name: str) -> tuple[alt.Chart, alt.Chart]:
