@@ -385,7 +385,7 @@ def test_an_edited_head_shows_before_after_and_difference(app: AppTest, text: st
     after = reread(model, before, [HeadOff("cross.3.1")])
     one, other = (run.log_probabilities.sum().item() for run in (before, after))
     for value in (one, other, other - one):
-        assert f"{value:.3f}" in shown(app)
+        assert f"{value:z.3f}" in shown(app)
     changes = (after.log_probabilities - before.log_probabilities).tolist()
     assert app.dataframe[0].value["difference"].tolist() == pytest.approx(changes, abs=1e-5)
     assert trace(model, text, edits=[HeadOff("cross.3.1")]).translation in unescape(shown(app))

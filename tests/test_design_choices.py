@@ -138,7 +138,7 @@ def judged(better: Choice, other: Choice) -> list[tuple[str, int | None, str]]:
 
 
 def test_long_sentences_are_judged_by_tokens_where_both_have_enough_of_the_same() -> None:
-    end = LONGEST_TRAINED
+    end = LONGEST_TRAINED + 1
     few = (end + 10, ENOUGH - 1, 0.0)
     base = by_length(BASE, table((end, 30, 0.42), (end + 5, 20, 0.30), few))
     ahead = by_length("positions-rotary", table((end, 30, 0.40), (end + 5, 20, 0.50), few))

@@ -20,7 +20,7 @@ GUESSES = {
     "residual_alike_guess": "norm",
 }
 WAITING = dict(zip(PARTS, GUESSES, strict=False))
-TWINS = ("positions-sum", "residual-none", "norm-post", "feed-forward-none")
+TWINS = ("positions-sum", "residual-none", "norm-post", "feed-forward-none", "depth-2", "depth-2-bare")
 SHALLOW = {"encoder_layers": 1, "decoder_layers": 1, "width": 32, "content_width": 32, "feed_forward": 64}
 
 
@@ -119,9 +119,9 @@ def test_f_minus_x_leaves_exactly_nothing() -> None:
 
 
 def test_a_missing_twin_is_named_and_the_rest_is_shown(assets: Path) -> None:
-    shutil.rmtree(assets / "models" / "residual-none")
+    shutil.rmtree(assets / "models" / "depth-2-bare")
     app = part("depth")
-    assert len(app.warning) == 1 and any("train residual-none" in each.value for each in app.text)
+    assert len(app.warning) == 1 and any("train depth-2-bare" in each.value for each in app.text)
     assert len(app.get("vega_lite_chart")) > 4
 
 
