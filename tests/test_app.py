@@ -1,6 +1,8 @@
 """Every page and control through the app itself, with the shipped model, and everything people may type."""
 
 import json
+import subprocess
+import sys
 import unicodedata
 from html import unescape
 from pathlib import Path
@@ -558,3 +560,18 @@ def test_the_theme_has_both_colour_schemes() -> None:
     text = (ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8")
     assert "postScriptGC = false" in text and "[theme.light]" in text and "[theme.dark]" in text
     assert json.dumps(LONGEST) == "200"
+
+
+def test_the_app_needs_nothing_that_only_training_needs() -> None:
+    """Every page and part can be imported with what requirements.txt installs."""
+    named = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "pages").rglob("*.py")]
+    modules = [".".join(name.parts) for name in named if name.parent.parts != ("pages",) and name.stem != "__init__"]
+    lines = [
+        "import sys, importlib",
+        "sys.modules['kiwipiepy'] = None",
+        f"list(map(importlib.import_module, {modules}))",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-1000:]

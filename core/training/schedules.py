@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+CLIP = 1.0  # largest norm of all gradients together that an update sees
 Schedule = Callable[[int, int, float], float]
 """The factor at a step, counted from 1, with so many steps of warm-up, when so much of the run (0 to 1) is over."""
 

@@ -27,10 +27,9 @@ from torch import Tensor, distributed, nn
 from core.network import AnyConfig, Network, build
 from core.training.data import Batch, Examples, epoch_order
 from core.training.objective import LinearCrossEntropy
-from core.training.schedules import SCHEDULES
+from core.training.schedules import CLIP, SCHEDULES
 from core.variants import Recipe
 
-CLIP = 1.0  # largest norm of all gradients together that an update sees
 MMAP_THRESHOLD, TRIM_THRESHOLD, TOP_PAD = -3, -1, -2  # numbers of options in glibc's malloc.h
 SLOTS = 4  # numbers that travel with the gradients: loss, right tokens, elapsed seconds, requests to stop
 LOG_EVERY = 25

@@ -12,7 +12,7 @@ from core.charts import training as charts
 from core.charts.training import Line
 from core.measures.curves import Record, Spread, seeds, spread
 from core.measures.unigram import Plateau
-from core.training.worker import CLIP
+from core.training.schedules import CLIP
 from core.variants import BASE, VARIANTS
 from pages.parts import zoo
 from pages.parts.address import keep, one_of
